@@ -1,0 +1,43 @@
+/**
+ * Every environment flag of the library is read here and nowhere else.
+ *
+ * TERSOR_DEBUG   0 silent; 1 compilations with sizes and times; 2 + schedule and time per kernel;
+ *                3 + graphs before and after rewriting; 4 + kernel IR; 5 + code (wasm text)
+ * TERSOR_DEVICE  the default device: interpret, wasm or cpu
+ * TERSOR_FUSION  0 gives every operation its own kernel (to find a fault in fusion)
+ * TERSOR_WASM    simd: no relaxed SIMD even where the engine has it
+ */
+type Environment = Record<string, string | undefined>;
+
+function environment(): Environment {
+  const host = globalThis as { process?: { env?: Environment } };
+  return host.process?.env ?? {};
+}
+
+/** The debug level, 0 to 5. */
+export function debugLevel(): number {
+  const level = Number(environment().TERSOR_DEBUG ?? 0);
+  return Number.isFinite(level) ? level : 0;
+}
+
+/** True when the debug level is at least `level`. */
+export function debugging(level: number): boolean {
+  return debugLevel() >= level;
+}
+
+/** Writes debug text to standard error (the console in browsers). */
+export function debug(text: string): void {
+  console.error(text);
+}
+
+export function defaultDeviceName(): string | undefined {
+  return environment().TERSOR_DEVICE;
+}
+
+export function fusionEnabled(): boolean {
+  return environment().TERSOR_FUSION !== '0';
+}
+
+export function relaxedSimdAllowed(): boolean {
+  return environment().TERSOR_WASM !== 'simd';
+}

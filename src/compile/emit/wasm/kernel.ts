@@ -1,0 +1,346 @@
+import { FunctionBuilder, type ValType } from '../../../asm/index.ts';
+import { InternalError } from '../../../base/errors.ts';
+import { DTYPES } from '../../../ir/dtype.ts';
+import {
+  type Atom,
+  type Index,
+  LANES,
+  range,
+  type Term,
+} from '../../../ir/kernel/index-expr.ts';
+import type {
+  Buffer,
+  CheckedValue,
+  Kernel,
+  Loop,
+  Mask,
+  Statement,
+  Store,
+  Value,
+} from '../../../ir/kernel/types.ts';
+import { FAILURE_RECORD } from '../../../ir/program.ts';
+import { AddressPlan, growsOnly, type Pointer, pointerOf } from './addresses.ts';
+import { type EmitOptions, type Emitter, wasmType } from './emitter.ts';
+import { emitLoad, emitStore } from './memory.ts';
+import { countUses, type Uses } from './uses.ts';
+import { emitOperation } from './values.ts';
+
+/** Emits one kernel: parameters are the addresses of its buffers and locals, then its vars. */
+export function emitKernel(kernel: Kernel, options: EmitOptions): FunctionBuilder {
+  return new KernelEmitter(kernel, options).emit();
+}
+
+/** Locals known in one block: addresses and parts of indices, by key. */
+type Known = Map<string, number>;
+
+class KernelEmitter implements Emitter {
+  readonly f: FunctionBuilder;
+  readonly options: EmitOptions;
+  readonly #kernel: Kernel;
+  readonly #uses: Uses;
+  readonly #plan: AddressPlan;
+  readonly #locals = new Map<Value, number>();
+  readonly #buffers = new Map<number, number>();
+  readonly #vars = new Map<string, number>();
+  /** Locals of loop counters, by atom key. */
+  readonly #counters = new Map<string, number>();
+  /** Locals of checked indices, by atom key. */
+  readonly #data = new Map<string, number>();
+  #known: Known[] = [new Map()];
+
+  constructor(kernel: Kernel, options: EmitOptions) {
+    const buffers = [...kernel.buffers, ...kernel.locals];
+    const params = [...buffers, ...kernel.vars].map((): ValType => 'i32');
+    this.f = new FunctionBuilder({ params, results: [] });
+    this.options = options;
+    this.#kernel = kernel;
+    buffers.forEach((buffer, i) => {
+      this.#buffers.set(buffer.id, i);
+    });
+    kernel.vars.forEach((v, i) => {
+      this.#vars.set(v.name, buffers.length + i);
+    });
+    this.#uses = countUses(kernel.body);
+    this.#plan = new AddressPlan(kernel.body);
+  }
+
+  emit(): FunctionBuilder {
+    this.#block(this.#kernel.body);
+    return this.f;
+  }
+
+  #block(statements: readonly Statement[]): void {
+    for (const statement of statements) {
+      if (statement.kind === 'store') this.#store(statement);
+      else if (statement.kind === 'loop') this.#loop(statement);
+      else this.#define(statement);
+    }
+  }
+
+  /** Values used once, in their own block, are written where they are used; others get a local. */
+  #define(value: Value): void {
+    if (value.kind === 'checked') {
+      this.#checked(value);
+      return;
+    }
+    if (this.#uses.isInline(value)) return;
+    if (this.#uses.count(value) === 0) return;
+    const local = this.f.local(wasmType(value));
+    this.#compute(value);
+    this.f.emit('local.set', local);
+    this.#locals.set(value, local);
+  }
+
+  /** Leaves a value on the stack. */
+  push(value: Value): void {
+    const local = this.#locals.get(value);
+    if (local === undefined) this.#compute(value);
+    else this.f.emit('local.get', local);
+  }
+
+  #compute(value: Value): void {
+    if (value.kind === 'load') emitLoad(this, value);
+    else if (value.kind === 'index') {
+      this.pushIndex(value.index);
+      if (value.lanes > 1) this.#spread(value.step);
+    } else emitOperation(this, value);
+  }
+
+  /** From a single integer to a vector of it, + step, + 2 step, ... */
+  #spread(step: number): void {
+    const lanes = new DataView(new ArrayBuffer(16));
+    for (let lane = 0; lane < LANES; lane++) lanes.setInt32(lane * 4, step * lane, true);
+    this.f.emit('i32x4.splat');
+    this.f.emit('v128.const', new Uint8Array(lanes.buffer)).emit('i32x4.add');
+  }
+
+  #checked(value: CheckedValue): void {
+    const { f } = this;
+    const local = f.local('i32');
+    this.push(value.a);
+    f.emit('local.tee', local).emit('i32.const', value.size).emit('i32.ge_u');
+    f.if(() => {
+      f.emit('i32.const', FAILURE_RECORD).emit('i32.load').emit('i32.eqz');
+      f.if(() => {
+        const record = (offset: number, push: () => void) => {
+          f.emit('i32.const', FAILURE_RECORD);
+          push();
+          f.emit('i32.store', { offset });
+        };
+        record(0, () => f.emit('i32.const', 1));
+        record(4, () => f.emit('i32.const', value.check));
+        record(8, () => f.emit('local.get', local));
+        record(12, () => f.emit('i32.const', value.size));
+      });
+      f.emit('i32.const', 0).emit('i32.const', value.size - 1);
+      f.emit('local.get', local).emit('i32.const', 0).emit('i32.lt_s');
+      f.emit('select').emit('local.set', local);
+    });
+    this.#locals.set(value, local);
+    this.#data.set(`data${value.id}`, local);
+  }
+
+  #store(store: Store): void {
+    this.masked(store.mask, () => emitStore(this, store));
+  }
+
+  /** Runs `body` where the mask holds. */
+  masked(mask: Mask, body: () => void): void {
+    if (mask.length === 0) {
+      body();
+      return;
+    }
+    this.pushMask(mask);
+    this.f.if(body);
+  }
+
+  pushMask(mask: Mask): void {
+    mask.forEach((m, i) => {
+      this.pushIndex(m);
+      this.f.emit('i32.const', 0).emit('i32.ge_s');
+      if (i > 0) this.f.emit('i32.and');
+    });
+  }
+
+  #loop(loop: Loop): void {
+    const { f } = this;
+    const { extent } = loop.atom;
+    const addresses = this.#plan.of(loop);
+    const carried = loop.carried.map((c) => ({ ...c, local: f.local(wasmType(c.inside)) }));
+    for (const { init, local } of carried) {
+      this.push(init);
+      f.emit('local.set', local);
+    }
+    for (const { inside, result, local } of carried) {
+      this.#locals.set(inside, local);
+      this.#locals.set(result, local);
+    }
+    for (const pointer of addresses.fixed) this.#pointer(pointer);
+    const moving = addresses.moving.map(({ pointer, start, step }) => {
+      const local = f.local('i32');
+      this.#pushPointer(start);
+      f.emit('local.set', local);
+      return { pointer, local, bytes: step * DTYPES[pointer.buffer.dtype].bytes };
+    });
+    const counter = f.local('i32');
+    const end = extent.isConstant ? undefined : this.#extent(extent);
+    f.emit('i32.const', 0).emit('local.set', counter);
+    this.#counters.set(loop.atom.key, counter);
+    const turns = () => {
+      f.loop(() => {
+        this.#known.push(new Map(moving.map((m) => [m.pointer.key, m.local])));
+        this.#block(loop.body);
+        // All next values are read before any carried value changes.
+        for (const { next } of carried) this.push(next);
+        for (const { local } of [...carried].reverse()) f.emit('local.set', local);
+        for (const { local, bytes } of moving) {
+          f.emit('local.get', local).emit('i32.const', bytes).emit('i32.add').emit('local.set', local);
+        }
+        f.emit('local.get', counter).emit('i32.const', 1).emit('i32.add').emit('local.tee', counter);
+        if (end === undefined) f.emit('i32.const', extent.constant);
+        else f.emit('local.get', end);
+        f.emit('i32.lt_s').emit('br_if', 0);
+        this.#known.pop();
+      });
+    };
+    if (end === undefined && extent.constant > 0) turns();
+    else if (end !== undefined) {
+      f.emit('local.get', end).emit('i32.const', 0).emit('i32.gt_s');
+      f.if(turns);
+    }
+  }
+
+  #extent(extent: Index): number {
+    const local = this.f.local('i32');
+    this.pushIndex(extent);
+    this.f.emit('local.set', local);
+    return local;
+  }
+
+  /** Leaves the address of an element on the stack; returns the offset the instruction must add. */
+  pushAddress(buffer: Buffer, index: Index): number {
+    const { bytes } = DTYPES[buffer.dtype];
+    this.f.emit('local.get', this.#pointer(pointerOf(buffer, index)));
+    if (growsOnly(index)) return index.constant * bytes;
+    this.f.emit('i32.const', index.constant * bytes).emit('i32.add');
+    return 0;
+  }
+
+  /** The local that holds a pointer, computed here when no open block has it. */
+  #pointer(pointer: Pointer): number {
+    if (pointer.terms.length === 0) return this.#bufferLocal(pointer.buffer);
+    const known = this.#lookup(pointer.key);
+    if (known !== undefined) return known;
+    const local = this.f.local('i32');
+    this.#pushPointer(pointer);
+    this.f.emit('local.set', local);
+    this.#remember(pointer.key, local);
+    return local;
+  }
+
+  #bufferLocal(buffer: Buffer): number {
+    const local = this.#buffers.get(buffer.id);
+    if (local === undefined) throw new InternalError(`buffer ${buffer.name} is no parameter`);
+    return local;
+  }
+
+  #pushPointer(pointer: Pointer): void {
+    const known = this.#lookup(pointer.key);
+    if (known !== undefined) {
+      this.f.emit('local.get', known);
+      return;
+    }
+    this.f.emit('local.get', this.#bufferLocal(pointer.buffer));
+    const { bytes } = DTYPES[pointer.buffer.dtype];
+    for (const term of pointer.terms) {
+      this.#pushTerm(term, bytes);
+      this.f.emit('i32.add');
+    }
+  }
+
+  #lookup(key: string): number | undefined {
+    for (const block of this.#known) {
+      const local = block.get(key);
+      if (local !== undefined) return local;
+    }
+    return undefined;
+  }
+
+  #remember(key: string, local: number): void {
+    this.#known[this.#known.length - 1].set(key, local);
+  }
+
+  pushIndex(index: Index): void {
+    const { f } = this;
+    if (index.isConstant) {
+      f.emit('i32.const', index.constant);
+      return;
+    }
+    index.terms.forEach((term, i) => {
+      this.#pushTerm(term, 1);
+      if (i > 0) f.emit('i32.add');
+    });
+    if (index.constant !== 0) f.emit('i32.const', index.constant).emit('i32.add');
+  }
+
+  #pushTerm({ atom, coefficient }: Term, scale: number): void {
+    this.#pushAtom(atom);
+    const factor = coefficient * scale;
+    if (factor !== 1) this.f.emit('i32.const', factor).emit('i32.mul');
+  }
+
+  #pushAtom(atom: Atom): void {
+    const { f } = this;
+    switch (atom.kind) {
+      case 'loop':
+        f.emit('local.get', this.#require(this.#counters, atom.key));
+        return;
+      case 'var':
+        f.emit('local.get', this.#require(this.#vars, atom.variable.name));
+        return;
+      case 'data':
+        f.emit('local.get', this.#require(this.#data, atom.key));
+        return;
+      case 'div':
+      case 'mod': {
+        let local = this.#lookup(atom.key);
+        if (local === undefined) {
+          local = f.local('i32');
+          this.#pushDivision(atom.kind, atom.of, atom.by);
+          f.emit('local.set', local);
+          this.#remember(atom.key, local);
+        }
+        f.emit('local.get', local);
+        return;
+      }
+      case 'lane':
+        throw new InternalError('an address must not hold the lane');
+      default:
+        return atom satisfies never;
+    }
+  }
+
+  #require(map: ReadonlyMap<string, number>, key: string): number {
+    const local = map.get(key);
+    if (local === undefined) throw new InternalError(`${key} has no local here`);
+    return local;
+  }
+
+  /** Floor division and its remainder: unsigned instructions once the operand cannot be negative. */
+  #pushDivision(kind: 'div' | 'mod', of: Index, by: number): void {
+    const { f } = this;
+    const shift = Math.max(0, Math.ceil(-range(of).min / by)) * by;
+    this.pushIndex(of);
+    if (shift > 0) f.emit('i32.const', shift).emit('i32.add');
+    const power = Math.log2(by);
+    const isPower = Number.isInteger(power);
+    if (kind === 'mod') {
+      if (isPower) f.emit('i32.const', by - 1).emit('i32.and');
+      else f.emit('i32.const', by).emit('i32.rem_u');
+      return;
+    }
+    if (isPower) f.emit('i32.const', power).emit('i32.shr_u');
+    else f.emit('i32.const', by).emit('i32.div_u');
+    if (shift > 0) f.emit('i32.const', shift / by).emit('i32.sub');
+  }
+}

@@ -1,0 +1,75 @@
+import type { Statement, Value } from '../../../ir/kernel/types.ts';
+
+/** How often each value is used, and which need no local. */
+export interface Uses {
+  count(value: Value): number;
+  /** True for a pure value whose single use is in its own block: written in place. */
+  isInline(value: Value): boolean;
+}
+
+/** The values that a value is computed from. */
+export function operands(value: Value): readonly Value[] {
+  switch (value.kind) {
+    case 'unary':
+    case 'convert':
+    case 'bitcast':
+    case 'splat':
+    case 'lane':
+    case 'checked':
+      return [value.a];
+    case 'binary':
+    case 'compare':
+      return [value.a, value.b];
+    case 'select':
+      return [value.condition, value.a, value.b];
+    case 'fma':
+      return [value.a, value.b, value.c];
+    case 'pack':
+      return value.items;
+    case 'const':
+    case 'index':
+    case 'load':
+    case 'carried':
+    case 'result':
+      return [];
+    default:
+      return value satisfies never;
+  }
+}
+
+export function countUses(body: readonly Statement[]): Uses {
+  const counts = new Map<Value, number>();
+  const blockOf = new Map<Value, readonly Statement[]>();
+  const usedIn = new Map<Value, readonly Statement[]>();
+  const visit = (block: readonly Statement[]): void => {
+    const use = (value: Value) => {
+      counts.set(value, (counts.get(value) ?? 0) + 1);
+      usedIn.set(value, block);
+    };
+    for (const statement of block) {
+      if (statement.kind === 'store') use(statement.value);
+      else if (statement.kind === 'loop') {
+        for (const { init } of statement.carried) use(init);
+        visit(statement.body);
+        for (const { next } of statement.carried) {
+          counts.set(next, (counts.get(next) ?? 0) + 1);
+          usedIn.set(next, statement.body);
+        }
+      } else {
+        blockOf.set(statement, block);
+        operands(statement).forEach(use);
+      }
+    }
+  };
+  visit(body);
+  const isConstant = (value: Value): boolean =>
+    value.kind === 'const' || (value.kind === 'splat' && value.a.kind === 'const');
+  const movable = (value: Value): boolean =>
+    value.kind !== 'load' || value.buffer.role === 'in';
+  return {
+    count: (value) => counts.get(value) ?? 0,
+    isInline: (value) =>
+      isConstant(value) ||
+      (counts.get(value) === 1 && movable(value) && usedIn.get(value) === blockOf.get(value)),
+  };
+}

@@ -1,0 +1,48 @@
+import { debug, debugging } from '../base/env.ts';
+import { InternalError } from '../base/errors.ts';
+import type { BufferNode } from '../ir/graph/build.ts';
+import type { Node } from '../ir/graph/types.ts';
+import type { Code, Program, Target } from '../ir/program.ts';
+import { emitWasm } from './emit/wasm/program.ts';
+import { type CompileOptions, compileProgram } from './program.ts';
+
+export { emitWasm } from './emit/wasm/program.ts';
+export { DEFAULT_TILES, type GemmTiles } from './kernels/gemm.ts';
+export { type CompileOptions, compileProgram } from './program.ts';
+export { PASSES, type Pass, rewriteGraph } from './rewrite.ts';
+
+/** A compiled graph: code, and which outputs may take over which inputs. */
+export interface Compiled {
+  readonly code: Code;
+  /** For each output, the number of the input whose memory it may take over. */
+  readonly reuse: readonly (number | undefined)[];
+}
+
+/** Compiles a graph for a target: the one way from graph to code. */
+export function compile(
+  target: Target,
+  outputs: readonly Node[],
+  inputs: readonly BufferNode[],
+  options: CompileOptions = {},
+): Compiled {
+  const none = outputs.map(() => undefined);
+  if (target.kind === 'graph') return { code: { kind: 'graph', outputs, inputs }, reuse: none };
+  const start = performance.now();
+  const program = compileProgram(outputs, inputs, options);
+  const planned = performance.now();
+  const reuse = program.outputs.map((o) => o.mayReuse);
+  if (target.kind === 'kernels') return { code: { kind: 'kernels', program }, reuse };
+  if (target.kind !== 'wasm') throw new InternalError('unknown target');
+  const code = emitWasm(program, target);
+  if (debugging(5)) debug(code.text());
+  if (debugging(1)) debug(summary(program, code.bytes.length, planned - start, performance.now() - planned));
+  return { code: { kind: 'wasm', program, bytes: code.bytes }, reuse };
+}
+
+function summary(program: Program, bytes: number, planning: number, emitting: number): string {
+  return (
+    `compiled ${program.steps.length} steps, ${program.kernels.length} kernels, ` +
+    `${(bytes / 1024).toFixed(0)} KiB code, ${(program.scratchBytes / 2 ** 20).toFixed(1)} MiB scratch ` +
+    `(schedule and lower ${planning.toFixed(0)} ms, emit ${emitting.toFixed(0)} ms)`
+  );
+}

@@ -1,0 +1,285 @@
+import type { KernelBuilder } from '../../ir/kernel/builder.ts';
+import {
+  add,
+  constant,
+  div,
+  type Index,
+  LANE,
+  LANES,
+  mod,
+  mul,
+  range,
+  sub,
+  ZERO,
+} from '../../ir/kernel/index-expr.ts';
+import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
+
+/** Sizes of the blocks; they change the speed and never a bit of the result. */
+export interface GemmTiles {
+  /** Rows of the register tile; LANES for a packed left operand. */
+  readonly rows: number;
+  /** Vectors across the register tile. */
+  readonly vectors: number;
+  /** Depth of a packed block: the register tile's operands stay in the first-level cache. */
+  readonly depth: number;
+  /** Columns of a packed block: depth x columns x 4 bytes stay in the second-level cache. */
+  readonly columns: number;
+  /** Steps of depth for each turn of the inner loop. */
+  readonly unroll: number;
+}
+
+export const DEFAULT_TILES: GemmTiles = { rows: 4, vectors: 3, depth: 256, columns: 384, unroll: 2 };
+
+/** Up to this many rows the right operand is read where it lies: packing would cost more. */
+const FEW_ROWS = 4;
+
+/** C [batch, m, n] = sum over k of A [batch, m, k] B [batch, k, n]. */
+export interface Gemm {
+  readonly batch: number;
+  readonly m: Index;
+  readonly n: number;
+  readonly k: number;
+  readonly dtype: 'f32' | 'i32' | 'u32';
+  /** Element of A; a vector when an index holds the lane. */
+  readonly a: (batch: Index, m: Index, k: Index, mask: Mask) => Value;
+  readonly b: (batch: Index, k: Index, n: Index, mask: Mask) => Value;
+  /** True when `a` is one load that walks evenly along k: reading it again costs nothing. */
+  readonly aIsPlain: boolean;
+  /** Takes a finished vector at row m and columns n (n holds the lane) under a mask. */
+  readonly finish: (batch: Index, m: Index, n: Index, value: Value, mask: Mask) => void;
+}
+
+/** A piece of the rows or columns: starts at `start(i)`, `extent` of them. */
+interface Panels {
+  readonly count: Index;
+  readonly start: (i: Index) => Index;
+  /** Rows of each of these panels. */
+  readonly rows: number;
+}
+
+/**
+ * Matrix product with register tiles and packed operands. Each element's sum runs over k = 0, 1, 2
+ * ... in one accumulator that continues from block to block, so neither tile sizes nor the number
+ * of rows change its bits; columns always fill whole vectors (padded with zeros in the packed
+ * block), because a fused multiply-add exists only for vectors.
+ */
+export function buildGemm(b: KernelBuilder, gemm: Gemm, tiles: GemmTiles): void {
+  new GemmBuilder(b, gemm, tiles).build();
+}
+
+class GemmBuilder {
+  readonly #b: KernelBuilder;
+  readonly #gemm: Gemm;
+  readonly #tiles: GemmTiles;
+  readonly #width: number;
+  readonly #columns: number;
+  readonly #packedB: Buffer | undefined;
+  readonly #packedA: Buffer | undefined;
+  /** Unfinished sums between blocks of depth. */
+  readonly #sums: Buffer | undefined;
+
+  constructor(b: KernelBuilder, gemm: Gemm, tiles: GemmTiles) {
+    this.#b = b;
+    this.#gemm = gemm;
+    this.#tiles = tiles;
+    this.#width = tiles.vectors * LANES;
+    const panels = Math.ceil(Math.min(gemm.n, tiles.columns) / this.#width);
+    this.#columns = panels * this.#width;
+    const depth = Math.min(gemm.k, tiles.depth);
+    const rows = range(gemm.m).max;
+    const fewRows = gemm.m.isConstant && gemm.m.constant <= FEW_ROWS;
+    if (!fewRows) {
+      this.#packedB = b.buffer('packedB', gemm.dtype, this.#columns * depth, 'local');
+    }
+    if (!gemm.aIsPlain) this.#packedA = b.buffer('packedA', gemm.dtype, tiles.rows * depth, 'local');
+    if (gemm.k > tiles.depth) {
+      this.#sums = b.buffer('sums', gemm.dtype, rows * this.#columns, 'local');
+    }
+  }
+
+  build(): void {
+    const { batch, n } = this.#gemm;
+    const whole = Math.floor(n / this.#columns);
+    this.#b.loop(batch, 'thread', [], (group) => {
+      this.#b.loop(whole, 'serial', [], (block) => {
+        this.#block(group, mul(block, this.#columns), this.#columns);
+      });
+      const rest = n - whole * this.#columns;
+      if (rest > 0) this.#block(group, constant(whole * this.#columns), rest);
+    });
+  }
+
+  /** All rows of some columns. */
+  #block(group: Index, column: Index, columns: number): void {
+    const { k } = this.#gemm;
+    const { depth } = this.#tiles;
+    const full = Math.max(0, Math.ceil(k / depth) - 1);
+    const phase = (start: Index, length: number, first: boolean, last: boolean) => {
+      this.#pack(group, column, columns, start, length);
+      this.#rows(group, column, columns, start, length, first, last);
+    };
+    if (full === 0) {
+      phase(ZERO, k, true, true);
+      return;
+    }
+    phase(ZERO, depth, true, false);
+    this.#b.loop(full - 1, 'serial', [], (i) => {
+      phase(mul(add(i, 1), depth), depth, false, false);
+    });
+    phase(constant(full * depth), k - full * depth, false, true);
+  }
+
+  /** The right operand's block as panels [panel][depth][width], zeros beyond the last column. */
+  #pack(group: Index, column: Index, columns: number, start: Index, length: number): void {
+    const b = this.#b;
+    const target = this.#packedB;
+    if (!target) return;
+    const panel = (p: Index, valid: number) => {
+      b.loop(length, 'serial', [], (k) => {
+        for (let v = 0; v < this.#tiles.vectors; v++) {
+          const offset = add(LANE, v * LANES);
+          const at = add(mul(p, length * this.#width), add(mul(k, this.#width), offset));
+          const from = add(column, add(mul(p, this.#width), offset));
+          const mask = [sub(constant(valid - 1), offset)];
+          b.store(target, at, b.splat(this.#gemm.b(group, add(start, k), from, mask)));
+        }
+      });
+    };
+    this.#eachPanel(columns, panel);
+  }
+
+  /** Whole panels in a loop, then the one that is not whole. */
+  #eachPanel(columns: number, panel: (p: Index, valid: number) => void): void {
+    const whole = Math.floor(columns / this.#width);
+    this.#b.loop(whole, 'serial', [], (p) => panel(p, this.#width));
+    const rest = columns - whole * this.#width;
+    if (rest > 0) panel(constant(whole), rest);
+  }
+
+  #rows(
+    group: Index,
+    column: Index,
+    columns: number,
+    start: Index,
+    length: number,
+    first: boolean,
+    last: boolean,
+  ): void {
+    for (const panels of this.#rowPanels()) {
+      this.#b.loop(panels.count, 'serial', [], (i) => {
+        const row = panels.start(i);
+        if (this.#packedA) this.#packRows(group, row, panels.rows, start, length, this.#packedA);
+        this.#eachPanel(columns, (p, valid) => {
+          this.#tile({ group, row, rows: panels.rows, column, p, valid, start, length, first, last });
+        });
+      });
+    }
+  }
+
+  /** Whole row tiles, then what is left: as one smaller tile, or row by row when it is symbolic. */
+  #rowPanels(): Panels[] {
+    const { m } = this.#gemm;
+    const { rows } = this.#tiles;
+    const whole = div(m, rows);
+    const rest = mod(m, rows);
+    const after = mul(whole, rows);
+    const panels: Panels[] = [{ count: whole, start: (i) => mul(i, rows), rows }];
+    if (!rest.isConstant) panels.push({ count: rest, start: (i) => add(after, i), rows: 1 });
+    else if (rest.constant > 0) {
+      panels.push({ count: constant(1), start: () => after, rows: rest.constant });
+    }
+    return panels;
+  }
+
+  /** Rows of the left operand as [depth][rows], so that the tile reads them one after the other. */
+  #packRows(group: Index, row: Index, rows: number, start: Index, length: number, target: Buffer) {
+    const b = this.#b;
+    const stride = this.#tiles.rows;
+    b.loop(length, 'serial', [], (k) => {
+      for (let i = 0; i < rows; i += LANES) {
+        const lanes = add(LANE, i);
+        const mask = [sub(constant(rows - 1), lanes)];
+        const value = this.#gemm.a(group, add(row, lanes), add(start, k), mask);
+        b.store(target, add(mul(k, stride), lanes), b.splat(value), [sub(constant(stride - 1), lanes)]);
+      }
+    });
+  }
+
+  #tile(tile: {
+    group: Index;
+    row: Index;
+    rows: number;
+    column: Index;
+    p: Index;
+    valid: number;
+    start: Index;
+    length: number;
+    first: boolean;
+    last: boolean;
+  }): void {
+    const b = this.#b;
+    const { group, row, rows, column, p, valid, start, length, first, last } = tile;
+    const vectors = Math.ceil(valid / LANES);
+    const places = Array.from({ length: rows * vectors }, (_, t) => {
+      const i = Math.floor(t / vectors);
+      const offset = add(LANE, (t % vectors) * LANES);
+      const inBlock = add(mul(p, this.#width), offset);
+      return {
+        m: add(row, i),
+        n: add(column, inBlock),
+        sum: add(mul(add(row, i), this.#columns), inBlock),
+        mask: [sub(constant(valid - 1), offset)],
+      };
+    });
+    const zero = b.splat(b.const(this.#gemm.dtype, 0));
+    const sums = this.#sums;
+    const inits = places.map(({ sum }) => (first || !sums ? zero : b.load(sums, sum)));
+    const step = (k: Index, values: readonly Value[]): Value[] => {
+      const right = Array.from({ length: vectors }, (_, v) => this.#right(tile, v, k));
+      const next = [...values];
+      for (let i = 0; i < rows; i++) {
+        const left = b.splat(
+          this.#packedA
+            ? b.load(this.#packedA, add(mul(k, this.#tiles.rows), i))
+            : this.#gemm.a(group, add(row, i), add(start, k), []),
+        );
+        for (let v = 0; v < vectors; v++) {
+          const t = i * vectors + v;
+          next[t] = this.#multiplyAdd(left, right[v], next[t]);
+        }
+      }
+      return next;
+    };
+    const { unroll } = this.#tiles;
+    const turns = Math.floor(length / unroll);
+    let results = b.loop(turns, 'reduce', inits, (j, carried) => {
+      let values = [...carried];
+      for (let u = 0; u < unroll; u++) values = step(add(mul(j, unroll), u), values);
+      return values;
+    });
+    for (let k = turns * unroll; k < length; k++) results = step(constant(k), results);
+    places.forEach(({ m, n, sum, mask }, t) => {
+      if (last) this.#gemm.finish(group, m, n, results[t], mask);
+      else if (sums) b.store(sums, sum, results[t]);
+    });
+  }
+
+  #right(tile: { group: Index; column: Index; p: Index; valid: number; start: Index; length: number }, v: number, k: Index): Value {
+    const b = this.#b;
+    const offset = add(LANE, v * LANES);
+    if (this.#packedB) {
+      const at = add(mul(tile.p, tile.length * this.#width), add(mul(k, this.#width), offset));
+      return b.load(this.#packedB, at);
+    }
+    const n = add(tile.column, add(mul(tile.p, this.#width), offset));
+    const mask = [sub(constant(tile.valid - 1), offset)];
+    return b.splat(this.#gemm.b(tile.group, add(tile.start, k), n, mask));
+  }
+
+  /** Integers have no fused form and need none: their sums are exact. */
+  #multiplyAdd(x: Value, y: Value, sum: Value): Value {
+    const b = this.#b;
+    if (this.#gemm.dtype === 'f32') return b.fma(x, y, sum);
+    return b.binary('add', sum, b.binary('mul', x, y));
+  }
+}

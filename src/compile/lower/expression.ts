@@ -1,0 +1,212 @@
+import { InternalError } from '../../base/errors.ts';
+import { indexingText } from '../../ir/graph/ops/indexing.ts';
+import { REDUCE } from '../../ir/graph/functions.ts';
+import { reduceIdentity } from '../../ir/graph/ops/reduce.ts';
+import type { Node, NodeOf } from '../../ir/graph/types.ts';
+import { eachLane, type KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
+import {
+  atLane,
+  constant,
+  div,
+  hasLane,
+  type Index,
+  mod,
+  varIndex,
+  ZERO,
+} from '../../ir/kernel/index-expr.ts';
+import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
+import { type Dim, isVar, maxDim, sizeOf } from '../../ir/shape.ts';
+import { linearIndex, pushIndex } from './movement.ts';
+import { reduceInOrder } from './reduce.ts';
+import { identityValue, lowerBinary, lowerUnary } from './scalar.ts';
+
+/** Where the values of nodes that other kernels computed are found. */
+export interface Sources {
+  /** The buffer that holds a node, or undefined when this kernel computes it itself. */
+  bufferOf(node: Node): Buffer | undefined;
+}
+
+/** The size of an axis as an index expression. */
+export function dimIndex(dim: Dim): Index {
+  return isVar(dim) ? varIndex(dim) : constant(dim);
+}
+
+/**
+ * Turns graph nodes into kernel values at an index. All fusion happens here: a node without a
+ * buffer is computed in place, movement ops become address arithmetic, and an index that holds the
+ * lane gives a vector.
+ */
+export class ExpressionLowering {
+  readonly #b: KernelBuilder;
+  readonly #sources: Sources;
+  /** Values given from outside (a template's result) for one index. */
+  readonly #given = new Map<string, Value>();
+  /**
+   * Values already computed. Keys hold loop ids, which are never used twice, so an entry whose
+   * loops have ended is never asked for.
+   */
+  readonly #memo = new Map<string, Value>();
+
+  constructor(b: KernelBuilder, sources: Sources) {
+    this.#b = b;
+    this.#sources = sources;
+  }
+
+  /** Makes `node` at `index` stand for a value that a template has computed. */
+  give(node: Node, index: readonly Index[], value: Value): void {
+    this.#given.set(keyOf(node, index, []), value);
+  }
+
+  evaluate(node: Node, index: readonly Index[], mask: Mask = []): Value {
+    const given = this.#given.get(keyOf(node, index, []));
+    if (given) return given;
+    const key = keyOf(node, index, mask);
+    const known = this.#memo.get(key);
+    if (known) return known;
+    const value = this.#compute(node, index, mask);
+    this.#memo.set(key, value);
+    return value;
+  }
+
+  #depthOf(index: readonly Index[], mask: Mask): number {
+    let depth = 0;
+    for (const i of index) depth = Math.max(depth, this.#b.indexDepth(i));
+    for (const i of mask) depth = Math.max(depth, this.#b.indexDepth(i));
+    return depth;
+  }
+
+  #compute(node: Node, index: readonly Index[], mask: Mask): Value {
+    const b = this.#b;
+    const buffer = this.#sources.bufferOf(node);
+    if (buffer) return b.load(buffer, linearIndex(index, node.shape), mask);
+    const source = (i: number) => this.evaluate(node.src[i], index, mask);
+    switch (node.op) {
+      case 'const':
+        return b.const(valueDType(node.dtype), node.arg.value);
+      case 'var':
+        return b.index(varIndex(node.arg.variable));
+      case 'iota':
+        return b.index(index[0]);
+      case 'cast':
+        return this.#cast(source(0), node);
+      case 'bitcast':
+        return b.bitcast(source(0), valueDType(node.dtype));
+      case 'unary':
+        return lowerUnary(b, node.arg.fn, source(0));
+      case 'binary':
+        return lowerBinary(b, node.arg.fn, source(0), source(1));
+      case 'compare':
+        return b.compare(node.arg.fn, source(0), source(1));
+      case 'where':
+        return b.select(source(0), source(1), source(2));
+      case 'reshape':
+      case 'permute':
+      case 'expand':
+      case 'shrink':
+      case 'flip':
+        return this.evaluate(node.src[0], pushIndex(node, index).index, mask);
+      case 'pad':
+        return this.#pad(node, index, mask);
+      case 'gather':
+        return this.#gather(node, index, mask);
+      case 'reduce':
+        return this.#reduce(node, index, mask);
+      case 'buffer':
+      case 'dot':
+      case 'scatter':
+        throw new InternalError(`${node.op} has no buffer`);
+      default:
+        return node satisfies never;
+    }
+  }
+
+  #cast(x: Value, node: NodeOf<'cast'>): Value {
+    return this.#b.convert(x, valueDType(node.dtype));
+  }
+
+  #pad(node: NodeOf<'pad'>, index: readonly Index[], outer: Mask): Value {
+    const b = this.#b;
+    const moved = pushIndex(node as Node, index);
+    const mask = [...outer, ...moved.mask];
+    const inside = this.evaluate(node.src[0], moved.index, mask);
+    const other = b.const(inside.dtype, node.arg.value);
+    const zero = b.const('i32', 0);
+    return moved.mask.reduce(
+      (value, m) => b.select(b.compare('le', zero, b.index(m)), value, other),
+      inside,
+    );
+  }
+
+  /** Lanes that gather along an axis of the index each read their own element. */
+  #gather(node: NodeOf<'gather'>, index: readonly Index[], mask: Mask): Value {
+    const b = this.#b;
+    const [x, places] = node.src;
+    const { axis } = node.arg;
+    const place = this.evaluate(places, index, mask);
+    const what = indexingText('gather', x.shape, axis);
+    const at = (single: Value, where: readonly Index[], under: Mask) => {
+      const data = b.checked(single, maxDim(x.shape[axis]), what);
+      return this.evaluate(x, where.map((i, a) => (a === axis ? data : i)), under);
+    };
+    if (place.lanes === 1) return at(place, index, mask);
+    const perLane = (list: readonly Index[], lane: number) => list.map((i) => atLane(i, lane));
+    return b.pack(
+      eachLane((lane) => at(b.lane(place, lane), perLane(index, lane), perLane(mask, lane))),
+    );
+  }
+
+  /** A reduction runs once, in the outermost block where its index is known. */
+  #reduce(node: NodeOf<'reduce'>, index: readonly Index[], mask: Mask): Value {
+    const b = this.#b;
+    const [x] = node.src;
+    const { fn, axes } = node.arg;
+    const sizes = axes.map((axis) => x.shape[axis]);
+    const dtype = valueDType(node.dtype);
+    const length =
+      sizes.length === 1 ? dimIndex(sizes[0]) : constant(sizeOf(sizes.map((d) => staticSize(d))));
+    const element = (i: Index): Value => {
+      const parts = splitIndex(i, sizes);
+      const at = x.shape.map((_, axis) => {
+        const position = axes.indexOf(axis);
+        return position < 0 ? index[axis] : parts[position];
+      });
+      return this.evaluate(x, at, mask);
+    };
+    const perLane = index.some(hasLane);
+    return b.at(this.#depthOf(index, mask), () =>
+      reduceInOrder(b, {
+        length,
+        combine: (p, q) => lowerBinary(b, REDUCE[fn].combine, p, q),
+        identity: identityValue(b, dtype, reduceIdentity(fn, node.dtype)),
+        element,
+        perLane,
+      }),
+    );
+  }
+}
+
+function staticSize(dim: Dim): number {
+  if (isVar(dim)) {
+    throw new TypeError(
+      `a reduction over several axes has the symbolic size ${dim.name}; reduce it by itself`,
+    );
+  }
+  return dim;
+}
+
+/** The row-major parts of a flat index. */
+export function splitIndex(flat: Index, sizes: readonly Dim[]): Index[] {
+  const parts = new Array<Index>(sizes.length);
+  let rest = flat;
+  for (let i = sizes.length - 1; i >= 0; i--) {
+    const size = maxDim(sizes[i]);
+    parts[i] = i === 0 ? rest : size === 1 ? ZERO : mod(rest, size);
+    rest = i === 0 ? rest : div(rest, size);
+  }
+  return parts;
+}
+
+function keyOf(node: Node, index: readonly Index[], mask: Mask): string {
+  const where = index.map((i) => i.key).join(',');
+  return mask.length === 0 ? `${node.id}@${where}` : `${node.id}@${where}?${mask.map((m) => m.key).join('&')}`;
+}

@@ -1,0 +1,242 @@
+import { InternalError } from '../../base/errors.ts';
+import { dotParts } from '../../ir/graph/ops/dot.ts';
+import type { Node, NodeOf } from '../../ir/graph/types.ts';
+import { KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
+import { kernelCost } from '../../ir/kernel/cost.ts';
+import {
+  atomIndex,
+  constant,
+  type Index,
+  mul,
+  visitAtoms,
+  ZERO,
+} from '../../ir/kernel/index-expr.ts';
+import type { Buffer, Kernel, Mask } from '../../ir/kernel/types.ts';
+import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
+import { buildGemm, type GemmTiles } from '../kernels/gemm.ts';
+import { buildScatter } from '../kernels/scatter.ts';
+import { opClass } from '../op-class.ts';
+import { dimIndex, ExpressionLowering, splitIndex } from './expression.ts';
+import { isFlat, loopOver, vectorAxis } from './map-kernel.ts';
+import { linearIndex, pushIndex } from './movement.ts';
+
+/** The part of a group that lowering needs (the scheduler makes it). */
+export interface KernelPlan {
+  readonly roots: readonly Node[];
+  readonly stored: readonly Node[];
+  readonly core: NodeOf<'dot'> | undefined;
+}
+
+export interface LoweredKernel {
+  readonly kernel: Kernel;
+  /** The node behind each of the kernel's buffers. */
+  readonly nodes: readonly Node[];
+}
+
+export interface LowerOptions {
+  /** True for nodes whose value another kernel or the caller keeps in memory. */
+  readonly hasBuffer: (node: Node) => boolean;
+  readonly tiles: GemmTiles;
+}
+
+/** Builds the kernel of one group. */
+export function lowerGroup(plan: KernelPlan, options: LowerOptions): LoweredKernel {
+  const last = plan.roots[plan.roots.length - 1];
+  if (plan.core) return buildWith(plan, options, (k) => gemmKernel(k, plan, plan.core as NodeOf<'dot'>, options));
+  if (last.op === 'scatter') {
+    return buildWith(plan, options, (k) => buildScatter(k.b, k.lowering, last, k.outs[0]));
+  }
+  return mapKernel(plan, options);
+}
+
+interface Parts {
+  readonly b: KernelBuilder;
+  readonly lowering: ExpressionLowering;
+  /** One for each stored root. */
+  readonly outs: readonly Buffer[];
+}
+
+function buildWith(plan: KernelPlan, options: LowerOptions, fill: (parts: Parts) => void): LoweredKernel {
+  const b = new KernelBuilder();
+  const nodes: Node[] = [];
+  const outs = plan.stored.map((root, i) => {
+    nodes.push(root);
+    return b.buffer(`out${i}`, root.dtype, sizeOf(root.shape), 'out');
+  });
+  const ins = new Map<number, Buffer>();
+  const own = new Set(plan.roots.map((r) => r.id));
+  const bufferOf = (node: Node): Buffer | undefined => {
+    if (own.has(node.id) || !options.hasBuffer(node)) return undefined;
+    const known = ins.get(node.id);
+    if (known) return known;
+    nodes.push(node);
+    const buffer = b.buffer(`in${ins.size}`, node.dtype, sizeOf(node.shape), 'in');
+    ins.set(node.id, buffer);
+    return buffer;
+  };
+  fill({ b, lowering: new ExpressionLowering(b, { bufferOf }), outs });
+  return { kernel: b.build(kernelName(plan)), nodes };
+}
+
+/** What the kernel does, in a few words: shown in traces. */
+function kernelName(plan: KernelPlan): string {
+  const last = plan.roots[plan.roots.length - 1];
+  const parts: string[] = [];
+  if (plan.core) parts.push('dot');
+  if (last !== plan.core) parts.push(wordOf(last));
+  const shape = last.shape.map((d) => maxDim(d)).join('x') || '1';
+  return `${parts.join('_')}_${shape}`;
+}
+
+function wordOf(node: Node): string {
+  switch (node.op) {
+    case 'unary':
+    case 'binary':
+    case 'compare':
+    case 'reduce':
+      return node.arg.fn;
+    default:
+      return node.op;
+  }
+}
+
+/** Pointwise roots and reductions: the way of vectors is chosen by cost where it matters. */
+function mapKernel(plan: KernelPlan, options: LowerOptions): LoweredKernel {
+  const [first] = plan.roots;
+  const { shape } = first;
+  if (isStatic(shape) && isFlat(plan.roots, options.hasBuffer)) {
+    const flat = [sizeOf(shape)];
+    const lead = shape.slice(1).map(() => ZERO);
+    return mapOver(plan, options, flat, vectorAxis(flat), ([i]) => [...lead, i]);
+  }
+  const axis = vectorAxis(shape);
+  const same = (index: readonly Index[]) => index;
+  const vector = mapOver(plan, options, shape, axis, same);
+  if (axis < 0 || !plan.roots.some(hasReduction(options))) return vector;
+  // Vectors run along the result or along what is reduced, whichever reads memory evenly.
+  const single = mapOver(plan, options, shape, -1, same);
+  return weight(single.kernel) < weight(vector.kernel) ? single : vector;
+}
+
+function weight(kernel: Kernel): number {
+  return kernelCost(kernel).instructions;
+}
+
+function hasReduction(options: LowerOptions) {
+  const visit = (node: Node, root: boolean): boolean => {
+    if (opClass(node) === 'reduce') return root || !options.hasBuffer(node);
+    if (!root && options.hasBuffer(node)) return false;
+    return node.src.some((s) => visit(s, false));
+  };
+  return (node: Node) => visit(node, true);
+}
+
+function mapOver(
+  plan: KernelPlan,
+  options: LowerOptions,
+  shape: Shape,
+  vector: number,
+  toIndex: (index: readonly Index[]) => readonly Index[],
+): LoweredKernel {
+  return buildWith(plan, options, ({ b, lowering, outs }) => {
+    loopOver(b, shape, vector, (place) => {
+      const index = toIndex(place);
+      const values = plan.stored.map((root) => lowering.evaluate(root, index));
+      values.forEach((value, i) => {
+        b.store(outs[i], linearIndex(index, plan.stored[i].shape), value);
+      });
+    });
+  });
+}
+
+function gemmKernel(parts: Parts, plan: KernelPlan, core: NodeOf<'dot'>, options: LowerOptions): void {
+  const { b, lowering } = parts;
+  const [left, right] = core.src;
+  const shape = dotParts(core);
+  const m = rowCount(shape.rows);
+  const k = sizeOf(shape.contracted);
+  const n = sizeOf(shape.columns);
+  const dtype = valueDType(core.dtype);
+  if (dtype !== 'f32' && dtype !== 'i32' && dtype !== 'u32') {
+    throw new InternalError(`no matrix product of ${core.dtype}`);
+  }
+  const index = (batch: Index, middle: Index, last: Index, sizes: readonly Shape[]) => [
+    ...splitIndex(batch, sizes[0]),
+    ...splitIndex(middle, sizes[1]),
+    ...splitIndex(last, sizes[2]),
+  ];
+  const aShape = [shape.batch, shape.rows, shape.contracted];
+  const bShape = [shape.batch, shape.contracted, shape.columns];
+  const cShape = [shape.batch, shape.rows, shape.columns];
+  const probe = probeIndices(sizeOf(shape.batch), m, k);
+  buildGemm(
+    b,
+    {
+      batch: sizeOf(shape.batch),
+      m,
+      n,
+      k,
+      dtype,
+      a: (group, row, depth, mask) => lowering.evaluate(left, index(group, row, depth, aShape), mask),
+      b: (group, depth, column, mask) =>
+        lowering.evaluate(right, index(group, depth, column, bShape), mask),
+      aIsPlain: readsEvenly(left, index(...probe, aShape), probe[2], options.hasBuffer),
+      finish: (group, row, column, value, mask) => {
+        const at = index(group, row, column, cShape);
+        lowering.give(core as Node, at, value);
+        finishRoots(plan, at, mask, parts);
+      },
+    },
+    options.tiles,
+  );
+}
+
+/** Stand-ins for the loops of a product, to look at an operand's addresses before building it. */
+function probeIndices(batch: number, m: Index, k: number): [Index, Index, Index] {
+  const loop = (id: number, extent: Index) =>
+    atomIndex({ kind: 'loop', id, extent, key: `probe${id}` });
+  return [loop(0, constant(batch)), loop(1, m), loop(2, constant(k))];
+}
+
+/** The epilogue: what the roots make of a vector of the product. Lanes beyond the mask are void. */
+function finishRoots(plan: KernelPlan, at: readonly Index[], mask: Mask, parts: Parts): void {
+  plan.stored.forEach((root, i) => {
+    const value = parts.lowering.evaluate(root, at, mask);
+    parts.b.store(parts.outs[i], linearIndex(at, root.shape), value, mask);
+  });
+}
+
+function rowCount(rows: Shape): Index {
+  if (rows.length === 1) return dimIndex(rows[0]);
+  const symbolic = rows.filter((d) => typeof d !== 'number');
+  if (symbolic.length === 0) return constant(sizeOf(rows));
+  const rest = sizeOf(rows.filter((d) => typeof d === 'number'));
+  // A symbolic axis must come first: rows are then a multiple of it, without gaps.
+  if (symbolic.length > 1 || typeof rows[0] === 'number') {
+    throw new TypeError('a product takes one symbolic axis, in front of its other row axes');
+  }
+  return mul(dimIndex(rows[0]), rest);
+}
+
+/** True when an operand is a buffer whose elements lie one after the other along k. */
+function readsEvenly(node: Node, index: readonly Index[], depth: Index, hasBuffer: LowerOptions['hasBuffer']): boolean {
+  let current = node;
+  let at = index;
+  while (!hasBuffer(current)) {
+    if (opClass(current) !== 'move' || current.op === 'pad') return false;
+    at = pushIndex(current, at).index;
+    current = current.src[0];
+  }
+  const { terms } = linearIndex(at, current.shape);
+  const [k] = depth.terms;
+  return terms.every(({ atom, coefficient }) => {
+    if (atom.key === k.atom.key) return coefficient === 1;
+    let inside = false;
+    if (atom.kind === 'div' || atom.kind === 'mod') {
+      visitAtoms(atom.of, (a) => {
+        if (a.key === k.atom.key) inside = true;
+      });
+    }
+    return !inside;
+  });
+}

@@ -1,0 +1,75 @@
+import type { KernelBuilder } from '../../ir/kernel/builder.ts';
+import { add, div, type Index, LANE, LANES, mod, mul } from '../../ir/kernel/index-expr.ts';
+import type { Value } from '../../ir/kernel/types.ts';
+
+/** Partial results of a reduction; see `reduceInOrder`. */
+export const PARTIALS = 16;
+
+export interface Reduction {
+  /** Elements reduced. */
+  readonly length: Index;
+  readonly combine: (x: Value, y: Value) => Value;
+  readonly identity: Value;
+  /** Element i; a vector when i holds the lane. */
+  readonly element: (i: Index) => Value;
+  /** True when the result itself is a vector (one reduction per lane). */
+  readonly perLane: boolean;
+}
+
+/**
+ * Reduces in the one order that every kernel uses, whatever its tiles: of each whole block of 16,
+ * element i joins partial result i mod 16; the partials meet as p[j] + p[j+8], then + 4, + 2, + 1;
+ * the last length mod 16 elements form a sequence of their own, added at the end. A vector of
+ * partials and one vector per column then give the same bits.
+ */
+export function reduceInOrder(b: KernelBuilder, reduction: Reduction): Value {
+  const { length, combine } = reduction;
+  const blocks = div(length, PARTIALS);
+  const rest = mod(length, PARTIALS);
+  const hasBlocks = !(blocks.isConstant && blocks.constant === 0);
+  const hasRest = !(rest.isConstant && rest.constant === 0);
+  const whole = hasBlocks ? reduceBlocks(b, reduction, blocks) : undefined;
+  if (whole && !hasRest) return whole;
+  const zero = reduction.perLane ? b.splat(reduction.identity) : reduction.identity;
+  const start = mul(blocks, PARTIALS);
+  const [tail] = b.loop(rest, 'reduce', [zero], (i, [sum]) => [
+    combine(sum, level(b, reduction.element(add(start, i)), zero.lanes)),
+  ]);
+  return whole ? combine(whole, tail) : tail;
+}
+
+function reduceBlocks(b: KernelBuilder, reduction: Reduction, blocks: Index): Value {
+  const { combine, element, perLane } = reduction;
+  const zero = b.splat(reduction.identity);
+  if (perLane) {
+    const partials = b.loop(blocks, 'reduce', repeat(zero, PARTIALS), (j, sums) =>
+      sums.map((sum, u) => combine(sum, b.splat(element(add(mul(j, PARTIALS), u))))),
+    );
+    let width = PARTIALS / 2;
+    let level = partials;
+    for (; width >= 1; width /= 2) {
+      const half = width;
+      level = repeat(zero, half).map((_, i) => combine(level[i], level[i + half]));
+    }
+    return level[0];
+  }
+  const vectors = PARTIALS / LANES;
+  const partials = b.loop(blocks, 'reduce', repeat(zero, vectors), (j, sums) =>
+    sums.map((sum, v) => {
+      const i = add(add(mul(j, PARTIALS), v * LANES), LANE);
+      return combine(sum, b.splat(element(i)));
+    }),
+  );
+  const quad = combine(combine(partials[0], partials[2]), combine(partials[1], partials[3]));
+  const even = combine(b.lane(quad, 0), b.lane(quad, 2));
+  const odd = combine(b.lane(quad, 1), b.lane(quad, 3));
+  return combine(even, odd);
+}
+
+function level(b: KernelBuilder, value: Value, lanes: number): Value {
+  return lanes === 1 ? value : b.splat(value);
+}
+
+function repeat(value: Value, count: number): Value[] {
+  return new Array<Value>(count).fill(value);
+}

@@ -1,0 +1,211 @@
+import { debug, debugging, fusionEnabled } from '../base/env.ts';
+import { InternalError } from '../base/errors.ts';
+import { DTYPES } from '../ir/dtype.ts';
+import { makeTyped } from '../ir/graph/build.ts';
+import { topological } from '../ir/graph/traverse.ts';
+import type { Node } from '../ir/graph/types.ts';
+import { kernelKey, printKernel } from '../ir/kernel/print.ts';
+import type { Buffer, Kernel } from '../ir/kernel/types.ts';
+import { verifyKernel } from '../ir/kernel/verify.ts';
+import type { OutputBinding, Place, Program, Step } from '../ir/program.ts';
+import { isVar, sizeOf, type Var } from '../ir/shape.ts';
+import { DEFAULT_TILES, type GemmTiles } from './kernels/gemm.ts';
+import { type LoweredKernel, lowerGroup } from './lower/group-kernel.ts';
+import { rewriteGraph } from './rewrite.ts';
+import { chooseBoundaries } from './schedule/boundaries.ts';
+import { type Group, joinGroups } from './schedule/groups.ts';
+import { mayShareMemory } from './schedule/in-place.ts';
+import { type Lifetime, planArena } from './schedule/memory.ts';
+import { printSchedule } from './schedule/print.ts';
+
+export interface CompileOptions {
+  /** Join operations into kernels; false gives each its own (default: TERSOR_FUSION). */
+  readonly fuse?: boolean;
+  readonly tiles?: GemmTiles;
+  /** Outputs (by number) that would like to take over the memory of an input (by number). */
+  readonly donations?: ReadonlyMap<number, number>;
+}
+
+/**
+ * Compiles a graph to kernels: rewrite, choose what gets memory, join into kernels, lower, plan
+ * memory.
+ *
+ * @param outputs what is computed; each gets a buffer of its own
+ * @param inputs buffer nodes in the order in which they will be bound; all that the outputs need
+ */
+export function compileProgram(
+  outputs: readonly Node[],
+  inputs: readonly Node[],
+  options: CompileOptions = {},
+): Program {
+  const fuse = options.fuse ?? fusionEnabled();
+  // An output must be computed by a kernel of its own even where it is an input, or another output.
+  const copies = rewriteGraph(outputs).map(asComputed);
+  const order = topological(copies);
+  const boundaries = chooseBoundaries(order, copies, fuse);
+  const outputIds = new Set(copies.map((n) => n.id));
+  const groups = joinGroups(boundaries, outputIds, fuse);
+  const rootIds = new Set(boundaries.roots.map((r) => r.id));
+  const hasBuffer = (node: Node) => node.op === 'buffer' || rootIds.has(node.id);
+  const tiles = options.tiles ?? DEFAULT_TILES;
+  const lowered = groups.map((group) => ({ group, ...lowerGroup(group, { hasBuffer, tiles }) }));
+  return new Assembly(copies, inputs, options.donations ?? new Map()).assemble(lowered);
+}
+
+function asComputed(node: Node, i: number, all: readonly Node[]): Node {
+  const again = all.indexOf(node) < i;
+  if (node.op !== 'buffer' && !again) return node;
+  return makeTyped('cast', node.dtype, node.shape, [node], { to: node.dtype });
+}
+
+type Lowered = LoweredKernel & { readonly group: Group };
+
+class Assembly {
+  readonly #outputs: readonly Node[];
+  readonly #inputs: readonly Node[];
+  readonly #donations: ReadonlyMap<number, number>;
+  readonly #inputNumber: Map<number, number>;
+  readonly #outputNumber: Map<number, number>;
+
+  constructor(outputs: readonly Node[], inputs: readonly Node[], donations: ReadonlyMap<number, number>) {
+    this.#outputs = outputs;
+    this.#inputs = inputs;
+    this.#donations = donations;
+    this.#inputNumber = new Map(inputs.map((n, i) => [n.id, i]));
+    this.#outputNumber = new Map(outputs.map((n, i) => [n.id, i]));
+  }
+
+  assemble(kernels: readonly Lowered[]): Program {
+    const ordered = this.#commitsLast(kernels);
+    const { kernels: distinct, numbers } = this.#distinct(ordered);
+    const { places, bytes } = this.#place(ordered);
+    const steps = ordered.map((lowered, s): Step => ({
+      kernel: numbers[s],
+      label: lowered.kernel.name,
+      places: places[s],
+    }));
+    const program: Program = {
+      kernels: distinct,
+      steps,
+      inputs: this.#inputs.map((n) => binding(n)),
+      outputs: this.#outputs.map((n, i): OutputBinding => ({
+        ...binding(n),
+        mayReuse: this.#reuse(i, ordered),
+      })),
+      vars: collectVars(distinct, this.#outputs),
+      scratchBytes: bytes,
+    };
+    if (debugging(2)) debug(printSchedule(program));
+    if (debugging(4)) for (const kernel of distinct) debug(printKernel(kernel));
+    return program;
+  }
+
+  /**
+   * Kernels that only write outputs go to the end (their order kept): they may then write over
+   * inputs, since nothing that can still fail, or read them, comes later.
+   */
+  #commitsLast(kernels: readonly Lowered[]): Lowered[] {
+    const readNodes = new Set<number>();
+    for (const { kernel, nodes } of kernels) {
+      kernel.buffers.forEach((buffer, i) => {
+        if (buffer.role === 'in') readNodes.add(nodes[i].id);
+      });
+    }
+    const isCommit = ({ group, kernel }: Lowered) =>
+      kernel.checks.length === 0 && group.stored.every((n) => !readNodes.has(n.id));
+    return [...kernels.filter((k) => !isCommit(k)), ...kernels.filter(isCommit)];
+  }
+
+  /** Equal kernels (one for each layer) are compiled once. */
+  #distinct(ordered: readonly Lowered[]): { kernels: Kernel[]; numbers: number[] } {
+    const kernels: Kernel[] = [];
+    const known = new Map<string, number>();
+    const numbers = ordered.map(({ kernel }) => {
+      const key = kernelKey(kernel);
+      let number = known.get(key);
+      if (number === undefined) {
+        verifyKernel(kernel);
+        number = kernels.push(kernel) - 1;
+        known.set(key, number);
+      }
+      return number;
+    });
+    return { kernels, numbers };
+  }
+
+  /** Where every buffer of every step lies. */
+  #place(ordered: readonly Lowered[]): { places: Place[][]; bytes: number } {
+    const made = new Map<number, number>();
+    const lastRead = new Map<number, number>();
+    ordered.forEach(({ group, kernel, nodes }, s) => {
+      for (const node of group.stored) made.set(node.id, s);
+      kernel.buffers.forEach((_, i) => {
+        lastRead.set(nodes[i].id, s);
+      });
+    });
+    const lifetimes: Lifetime[] = [];
+    const slotOf = new Map<number | Buffer, number>();
+    const slot = (key: number | Buffer, bytes: number, from: number, to: number) => {
+      slotOf.set(key, lifetimes.push({ bytes, from, to }) - 1);
+    };
+    ordered.forEach(({ group, kernel }, s) => {
+      for (const node of group.stored) {
+        if (this.#outputNumber.has(node.id)) continue;
+        slot(node.id, bytesOf(node), s, lastRead.get(node.id) ?? s);
+      }
+      for (const local of kernel.locals) {
+        slot(local, local.size * DTYPES[local.dtype].bytes, s, s);
+      }
+    });
+    const { offsets, bytes } = planArena(lifetimes);
+    const scratch = (key: number | Buffer): Place => {
+      const index = slotOf.get(key);
+      if (index === undefined) throw new InternalError('a buffer has no place');
+      return { kind: 'scratch', offset: offsets[index] };
+    };
+    const place = (node: Node): Place => {
+      const input = this.#inputNumber.get(node.id);
+      if (input !== undefined) return { kind: 'input', index: input };
+      if (node.op === 'buffer') throw new InternalError(`the buffer ${node.arg.name} is no input`);
+      const output = this.#outputNumber.get(node.id);
+      return output === undefined ? scratch(node.id) : { kind: 'output', index: output };
+    };
+    const places = ordered.map(({ kernel, nodes }) => [
+      ...nodes.map(place),
+      ...kernel.locals.map(scratch),
+    ]);
+    return { places, bytes };
+  }
+
+  /** The input whose memory an output may take over, when the wish can be granted. */
+  #reuse(output: number, ordered: readonly Lowered[]): number | undefined {
+    const input = this.#donations.get(output);
+    if (input === undefined) return undefined;
+    const [node, source] = [this.#outputs[output], this.#inputs[input]];
+    if (bytesOf(node) !== bytesOf(source)) return undefined;
+    const at = ordered.findIndex(({ group }) => group.stored.includes(node));
+    const { kernel, nodes } = ordered[at];
+    const later = ordered.slice(at + 1);
+    const unsafe = later.some((k) => k.kernel.checks.length > 0 || k.nodes.includes(source));
+    if (unsafe || kernel.checks.length > 0) return undefined;
+    const from = kernel.buffers[nodes.indexOf(source)];
+    if (from && !mayShareMemory(kernel, from, kernel.buffers[nodes.indexOf(node)])) return undefined;
+    return input;
+  }
+}
+
+function bytesOf(node: Node): number {
+  return sizeOf(node.shape) * DTYPES[node.dtype].bytes;
+}
+
+function binding(node: Node) {
+  const name = node.op === 'buffer' ? node.arg.name : node.op;
+  return { name, dtype: node.dtype, size: sizeOf(node.shape) };
+}
+
+function collectVars(kernels: readonly Kernel[], outputs: readonly Node[]): Var[] {
+  const vars = new Map<string, Var>();
+  for (const kernel of kernels) for (const v of kernel.vars) vars.set(v.name, v);
+  for (const node of outputs) for (const d of node.shape) if (isVar(d)) vars.set(d.name, d);
+  return [...vars.values()];
+}

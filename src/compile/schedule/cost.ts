@@ -1,0 +1,31 @@
+import type { Node, UnaryFn } from '../../ir/graph/types.ts';
+import { opClass } from '../op-class.ts';
+
+const CHEAP_UNARY: ReadonlySet<UnaryFn> = new Set(['neg', 'abs', 'not', 'floor', 'ceil', 'trunc', 'round']);
+
+/** Rough instructions for one element of one op. */
+function ownCost(node: Node): number {
+  switch (node.op) {
+    case 'unary':
+      return CHEAP_UNARY.has(node.arg.fn) ? 1 : node.arg.fn === 'sqrt' ? 3 : 12;
+    case 'binary':
+      return node.arg.fn === 'pow' || node.arg.fn === 'atan2' ? 60 : node.arg.fn === 'div' ? 3 : 1;
+    case 'gather':
+      return 4;
+    default:
+      return opClass(node) === 'pointwise' ? 1 : 0;
+  }
+}
+
+/** Instructions to compute an element anew, up to what has memory anyhow. */
+export function fusedCosts(order: readonly Node[]): Map<number, number> {
+  const costs = new Map<number, number>();
+  for (const node of order) {
+    const kind = opClass(node);
+    const sources = node.src.reduce((sum, s) => sum + (costs.get(s.id) ?? 0), 0);
+    const cost = kind === 'pointwise' || kind === 'move' ? ownCost(node) + sources : 0;
+    // Capped: shared sub-expressions are counted once per path and would grow without end.
+    costs.set(node.id, Math.min(cost, 1e6));
+  }
+  return costs;
+}

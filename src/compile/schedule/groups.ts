@@ -1,0 +1,125 @@
+import type { Node, NodeOf } from '../../ir/graph/types.ts';
+import { shapesEqual } from '../../ir/shape.ts';
+import type { Boundaries } from './boundaries.ts';
+import { opClass } from '../op-class.ts';
+
+/** What one kernel computes. */
+export interface Group {
+  /** Roots in topological order, all of one shape when there are several. */
+  readonly roots: readonly Node[];
+  /** The contraction whose result the roots take in registers, if any. */
+  readonly core: NodeOf<'dot'> | undefined;
+  /** The roots that must be stored: others use them, or they are outputs. */
+  readonly stored: readonly Node[];
+}
+
+interface Draft {
+  roots: Node[];
+  core: NodeOf<'dot'> | undefined;
+}
+
+/**
+ * Joins roots into kernels: a contraction with the pointwise root that alone uses it (its
+ * epilogue), and pointwise roots with the one of the same shape that reads them in place (an
+ * optimiser's moments and its new parameter). A join must not close a circle between kernels.
+ */
+export function joinGroups(
+  boundaries: Boundaries,
+  outputs: ReadonlySet<number>,
+  fuse: boolean,
+): Group[] {
+  const { roots, reads, withReductions } = boundaries;
+  const groupOf = new Map<number, Draft>();
+  for (const root of roots) {
+    groupOf.set(root.id, { roots: [root], core: root.op === 'dot' ? root : undefined });
+  }
+  const group = (id: number): Draft => groupOf.get(id) as Draft;
+  const readers = invert(reads);
+  const sourcesOf = (draft: Draft): Set<Draft> => {
+    const set = new Set<Draft>();
+    for (const root of draft.roots) {
+      for (const id of reads.get(root.id)?.keys() ?? []) set.add(group(id));
+    }
+    set.delete(draft);
+    return set;
+  };
+  /** True when `from` is reached from `to` against the arrows through a third group. */
+  const reachedThroughOthers = (from: Draft, to: Draft): boolean => {
+    const seen = new Set<Draft>([to]);
+    const stack = [...sourcesOf(to)].filter((g) => g !== from);
+    while (stack.length > 0) {
+      const next = stack.pop() as Draft;
+      if (seen.has(next)) continue;
+      seen.add(next);
+      for (const source of sourcesOf(next)) {
+        if (source === from) return true;
+        stack.push(source);
+      }
+    }
+    return false;
+  };
+  const join = (producer: Node, consumer: Node): void => {
+    const [p, c] = [group(producer.id), group(consumer.id)];
+    if (p === c || (p.core && c.core)) return;
+    const core = p.core ?? c.core;
+    // What a contraction hands over is one element at a time: no reductions beside it.
+    if (core && [...p.roots, ...c.roots].some((r) => withReductions.has(r.id))) return;
+    if (reachedThroughOthers(p, c)) return;
+    c.roots = [...p.roots, ...c.roots];
+    c.core = core;
+    for (const root of p.roots) groupOf.set(root.id, c);
+  };
+  if (fuse) {
+    for (const root of roots) {
+      if (opClass(root) !== 'pointwise') continue;
+      for (const [id, read] of reads.get(root.id) ?? []) {
+        const producer = group(id).roots.find((r) => r.id === id);
+        if (!producer || read !== 'same place' || !shapesEqual(producer.shape, root.shape)) continue;
+        const alone = readers.get(id)?.size === 1 && !outputs.has(id);
+        if (producer.op === 'dot' ? alone : opClass(producer) === 'pointwise') join(producer, root);
+      }
+    }
+  }
+  const position = new Map(roots.map((r, i) => [r.id, i]));
+  const drafts = orderGroups([...new Set(roots.map((r) => group(r.id)))], sourcesOf);
+  return drafts.map((draft) => {
+    const sorted = draft.roots.sort((a, b) => (position.get(a.id) ?? 0) - (position.get(b.id) ?? 0));
+    const stored = sorted.filter((root) => {
+      const outside = [...(readers.get(root.id) ?? [])].some((id) => group(id) !== draft);
+      return outside || outputs.has(root.id);
+    });
+    return { roots: sorted, core: draft.core, stored };
+  });
+}
+
+function invert(reads: Boundaries['reads']): Map<number, Set<number>> {
+  const readers = new Map<number, Set<number>>();
+  for (const [reader, sources] of reads) {
+    for (const id of sources.keys()) {
+      const set = readers.get(id) ?? new Set();
+      readers.set(id, set.add(reader));
+    }
+  }
+  return readers;
+}
+
+/** Sources before readers. */
+function orderGroups(drafts: readonly Draft[], sourcesOf: (d: Draft) => Set<Draft>): Draft[] {
+  const ordered: Draft[] = [];
+  const done = new Set<Draft>();
+  const stack = [...drafts].reverse();
+  while (stack.length > 0) {
+    const draft = stack[stack.length - 1];
+    const waiting = done.has(draft) ? [] : [...sourcesOf(draft)].filter((s) => !done.has(s));
+    if (waiting.length > 0) {
+      stack.push(...waiting);
+      continue;
+    }
+    stack.pop();
+    if (!done.has(draft)) {
+      done.add(draft);
+      ordered.push(draft);
+    }
+  }
+  return ordered;
+}

@@ -1,0 +1,126 @@
+import { SeededRandom } from '../random.ts';
+import { arithmeticSplit } from './arithmetic.ts';
+import { documentOf, questionOf } from './exchange.ts';
+import type { Exchange, Question } from './exchange.ts';
+import { describeEntity, factSplit } from './facts.ts';
+import { heldOutQuestions } from './held-out.ts';
+import { oppositeSplit } from './opposites.ts';
+import { trainingStory } from './stories.ts';
+
+/** What to generate; `characters` is the length of the training text (default 400000). */
+export interface WorldOptions {
+  readonly seed: number;
+  readonly characters?: number;
+}
+
+/** A generated corpus. */
+export interface World {
+  /** The training text: documents divided by blank lines. */
+  readonly train: string;
+  /** Documents of the same making from another stream, a twentieth as long. */
+  readonly validation: string;
+  /** Questions whose prompts never occur in either text; the same for every seed. */
+  readonly questions: readonly Question[];
+  /** The questions of the training text in order, for baselines. */
+  readonly examples: readonly Question[];
+}
+
+/** The shortest training text in which every skill is shown. */
+const FEWEST_CHARACTERS = 2000;
+
+/** Chances of the kinds of document, chosen so that each skill gets its share of characters. */
+const CHANCES = { fact: 20, description: 1, arithmetic: 46, opposite: 5, story: 28 };
+
+/**
+ * Generates the corpus of the small world. The facts of the world are fixed; the seed chooses
+ * which documents are drawn and in which order.
+ *
+ * @throws RangeError if `seed` is not an integer from 0 to 4294967295, or `characters` is not an
+ *   integer of at least 2000.
+ */
+export function generateWorld(options: WorldOptions): World {
+  const { seed, characters = 400_000 } = options;
+  if (!Number.isInteger(characters) || characters < FEWEST_CHARACTERS) {
+    throw new RangeError(
+      `characters is ${characters}; expected an integer of at least ${FEWEST_CHARACTERS}. `
+      + 'Ask for a longer corpus.',
+    );
+  }
+  const random = new SeededRandom(seed);
+  const training = new Writer(random);
+  training.write(characters);
+  const validation = new Writer(random);
+  validation.write(Math.ceil(characters / 20));
+  return {
+    train: training.text(),
+    validation: validation.text(),
+    questions: heldOutQuestions(),
+    examples: training.examples,
+  };
+}
+
+/** Deals the items of a list in random order, each once before any comes again. */
+class Deck<T> {
+  readonly #items: readonly T[];
+  readonly #random: SeededRandom;
+  #rest: T[] = [];
+
+  constructor(items: readonly T[], random: SeededRandom) {
+    this.#items = items;
+    this.#random = random;
+  }
+
+  deal(): T {
+    if (this.#rest.length === 0) {
+      this.#rest = this.#random.shuffled(this.#items);
+    }
+    return this.#rest.pop() as T;
+  }
+}
+
+/** Writes documents until there are enough characters. */
+class Writer {
+  readonly examples: Question[] = [];
+  readonly #documents: string[] = [];
+  readonly #random: SeededRandom;
+  readonly #decks: Readonly<Record<'fact' | 'arithmetic' | 'opposite', Deck<Exchange>>>;
+
+  constructor(random: SeededRandom) {
+    this.#random = random;
+    this.#decks = {
+      fact: new Deck(factSplit().training, random),
+      arithmetic: new Deck(arithmeticSplit().training, random),
+      opposite: new Deck(oppositeSplit().training, random),
+    };
+  }
+
+  text(): string {
+    return this.#documents.join('\n');
+  }
+
+  write(characters: number): void {
+    const kinds = Object.entries(CHANCES)
+      .flatMap(([kind, chances]) => Array<keyof typeof CHANCES>(chances)
+        .fill(kind as keyof typeof CHANCES));
+    for (let written = 0; written < characters;) {
+      const document = this.#document(this.#random.pick(kinds));
+      this.#documents.push(document);
+      written += document.length + 1;
+    }
+  }
+
+  #document(kind: keyof typeof CHANCES): string {
+    if (kind === 'description') {
+      return `${describeEntity(this.#random)}\n`;
+    }
+    if (kind === 'story') {
+      const { text, exchanges } = trainingStory(this.#random);
+      this.examples.push(...exchanges.map((exchange) => questionOf(exchange, text)));
+      return documentOf(exchanges, text);
+    }
+    const count = 1 + this.#random.integer(2);
+    const exchanges = Array.from({ length: count }, () => this.#decks[kind].deal());
+    this.examples.push(...exchanges.map((exchange) => questionOf(exchange)));
+    return documentOf(exchanges);
+  }
+}

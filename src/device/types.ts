@@ -1,0 +1,40 @@
+import type { DType, TypedArray } from '../ir/dtype.ts';
+import type { Code, Target } from '../ir/program.ts';
+
+export type DeviceName = 'interpret' | 'interpret-kernels' | 'wasm';
+
+/** A piece of a device's memory. Only the device that made it looks inside. */
+export interface Allocation {
+  readonly bytes: number;
+}
+
+/** A program made ready to run. */
+export interface Executable {
+  /**
+   * Runs once, to the end. Inputs and outputs may share memory where the program allows it.
+   *
+   * @param vars values of symbolic sizes by name
+   * @throws RangeError for an index out of range, with no output that replaces an input written
+   */
+  run(
+    inputs: readonly Allocation[],
+    outputs: readonly Allocation[],
+    vars: ReadonlyMap<string, number>,
+  ): void;
+  dispose(): void;
+}
+
+export interface Device {
+  readonly name: DeviceName;
+  /** What the compiler makes for this device. */
+  readonly target: Target;
+  /** Bytes of all allocations that are not freed. */
+  readonly liveBytes: number;
+  /** @throws RangeError when memory is exhausted */
+  allocate(bytes: number): Allocation;
+  free(allocation: Allocation): void;
+  write(allocation: Allocation, data: TypedArray): void;
+  /** A copy of the first `size` elements. */
+  read(allocation: Allocation, dtype: DType, size: number): TypedArray;
+  load(code: Code): Promise<Executable>;
+}

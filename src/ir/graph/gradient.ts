@@ -1,0 +1,67 @@
+import { isFloat } from '../dtype.ts';
+import { formatShape, shapesEqual } from '../shape.ts';
+import { binary, build, constLike } from './build.ts';
+import { OPS } from './ops/table.ts';
+import { topological } from './traverse.ts';
+import type { Node, OpName, OpRule } from './types.ts';
+
+/**
+ * Reverse-mode differentiation, graph to graph: the gradients are ordinary nodes, so they fuse like
+ * the forward pass and can be differentiated again.
+ *
+ * @param outputs nodes whose weighted sum is differentiated
+ * @param upstream the weight of each output's elements, with its shape and type
+ * @param targets nodes to differentiate by
+ * @param stops nodes through which no gradient flows
+ * @returns one node for each target, of its shape and type; zeros where nothing depends on it
+ */
+export function gradientGraph(
+  outputs: readonly Node[],
+  upstream: readonly Node[],
+  targets: readonly Node[],
+  stops: ReadonlySet<number> = new Set(),
+): Node[] {
+  outputs.forEach((node, i) => {
+    if (!shapesEqual(node.shape, upstream[i].shape)) {
+      const got = formatShape(upstream[i].shape);
+      throw new TypeError(`grad: upstream is ${got}; expected ${formatShape(node.shape)}`);
+    }
+  });
+  const order = topological(outputs);
+  const needed = dependents(order, targets, stops);
+  const gradients = new Map<number, Node>();
+  const accumulate = (node: Node, g: Node) => {
+    const known = gradients.get(node.id);
+    gradients.set(node.id, known ? binary('add', known, g) : g);
+  };
+  outputs.forEach((node, i) => {
+    accumulate(node, upstream[i]);
+  });
+  const wanted = new Set(targets.map((t) => t.id));
+  for (const node of order.reverse()) {
+    const g = gradients.get(node.id);
+    if (!g || !needed.has(node.id) || node.src.length === 0) continue;
+    if (!wanted.has(node.id)) gradients.delete(node.id);
+    if (stops.has(node.id)) continue;
+    const rule = OPS[node.op] as OpRule<OpName>;
+    const parts = rule.gradient?.(build, node, g) ?? [];
+    parts.forEach((part, i) => {
+      const source = node.src[i];
+      if (part && isFloat(source.dtype) && needed.has(source.id)) accumulate(source, part);
+    });
+  }
+  return targets.map((target) => gradients.get(target.id) ?? constLike(target, 0));
+}
+
+/** Nodes through which a target reaches the outputs. */
+function dependents(
+  order: readonly Node[],
+  targets: readonly Node[],
+  stops: ReadonlySet<number>,
+): Set<number> {
+  const found = new Set(targets.map((t) => t.id));
+  for (const node of order) {
+    if (!stops.has(node.id) && node.src.some((s) => found.has(s.id))) found.add(node.id);
+  }
+  return found;
+}

@@ -1,0 +1,31 @@
+import type { OpName, OpRule } from '../types.ts';
+import { dot } from './dot.ts';
+import { binary, bitcast, cast, compare, unary, where } from './elementwise.ts';
+import { gather, scatter } from './indexing.ts';
+import { buffer, constant, iota, variable } from './leaf.ts';
+import { expand, flip, pad, permute, reshape, shrink } from './movement.ts';
+import { reduce } from './reduce.ts';
+
+/** The op table: every fact of every op. An op of `OpArgs` without its entry does not compile. */
+export const OPS: { readonly [K in OpName]: OpRule<K> } = {
+  const: constant,
+  buffer,
+  var: variable,
+  iota,
+  cast,
+  bitcast,
+  unary,
+  binary,
+  compare,
+  where,
+  reduce,
+  reshape,
+  permute,
+  expand,
+  pad,
+  shrink,
+  flip,
+  gather,
+  scatter,
+  dot,
+};

@@ -1,0 +1,62 @@
+import { formatShape, type Shape } from '../shape.ts';
+import { topological } from './traverse.ts';
+import type { Node } from './types.ts';
+
+function formatArgument(node: Node): string {
+  switch (node.op) {
+    case 'const':
+      return Object.is(node.arg.value, -0) ? '-0' : String(node.arg.value);
+    case 'buffer':
+      return node.arg.name;
+    case 'var':
+      return node.arg.variable.name;
+    case 'where':
+    case 'iota':
+      return '';
+    case 'reshape':
+    case 'expand':
+      return '';
+    default:
+      return JSON.stringify(node.arg, (_key, value: unknown) =>
+        typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
+      );
+  }
+}
+
+/** The graph as text, one node a line: `%3 = f32[2, 4] binary {"fn":"add"} %1 %2`. */
+export function printGraph(outputs: readonly Node[]): string {
+  const order = topological(outputs);
+  const names = new Map(order.map((node, i) => [node.id, `%${i}`]));
+  const nameOf = (node: Node) => names.get(node.id) ?? '?';
+  const lines = order.map((node) => {
+    const type = `${node.dtype}${formatShape(node.shape)}`;
+    const parts = [nameOf(node), '=', type, node.op, formatArgument(node), ...node.src.map(nameOf)];
+    return parts.filter((p) => p !== '').join(' ');
+  });
+  return [...lines, `return ${outputs.map(nameOf).join(' ')}`].join('\n');
+}
+
+function shapeKey(shape: Shape): string {
+  return shape.map((d) => (typeof d === 'number' ? d : `${d.name}<${d.min},${d.max}>`)).join(',');
+}
+
+/**
+ * All that matters of a graph, as text: equal keys mean interchangeable programs. Buffers are
+ * numbered in the given order.
+ */
+export function graphKey(outputs: readonly Node[], inputs: readonly Node[]): string {
+  const order = topological(outputs);
+  const numbers = new Map(order.map((node, i) => [node.id, i]));
+  const inputNumbers = new Map(inputs.map((node, i) => [node.id, i]));
+  const lines = order.map((node) => {
+    const argument =
+      node.op === 'buffer'
+        ? `#${inputNumbers.get(node.id)}`
+        : node.op === 'shrink'
+          ? node.arg.ranges.map(([start, length]) => `${start}+${shapeKey([length])}`).join(';')
+          : formatArgument(node);
+    const src = node.src.map((s) => numbers.get(s.id)).join(',');
+    return `${node.op}:${node.dtype}:${shapeKey(node.shape)}:${argument}:${src}`;
+  });
+  return `${lines.join('\n')}\n>${outputs.map((o) => numbers.get(o.id)).join(',')}`;
+}

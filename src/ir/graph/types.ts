@@ -1,0 +1,159 @@
+import type { DType } from '../dtype.ts';
+import type { Shape, Var } from '../shape.ts';
+
+/** Functions of one float (`not`, `neg`, `abs`, `sign` also of integers; `not` of bool). */
+export type UnaryFn =
+  | 'neg'
+  | 'abs'
+  | 'sign'
+  | 'not'
+  | 'sqrt'
+  | 'rsqrt'
+  | 'reciprocal'
+  | 'exp'
+  | 'exp2'
+  | 'expm1'
+  | 'log'
+  | 'log2'
+  | 'log1p'
+  | 'sin'
+  | 'cos'
+  | 'tan'
+  | 'atan'
+  | 'tanh'
+  | 'erf'
+  | 'floor'
+  | 'ceil'
+  | 'round'
+  | 'trunc';
+
+/** `rem` has the sign of the dividend (C); `div` of integers truncates. */
+export type BinaryFn =
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'rem'
+  | 'pow'
+  | 'atan2'
+  | 'max'
+  | 'min'
+  | 'and'
+  | 'or'
+  | 'xor'
+  | 'shl'
+  | 'shr';
+
+export type CompareFn = 'eq' | 'ne' | 'lt' | 'le';
+export type ReduceFn = 'sum' | 'prod' | 'max' | 'min';
+
+/** Elements before and after each axis. */
+export type Pads = readonly (readonly [before: number, after: number])[];
+/** First element and number of elements of each axis; only the number may be a var. */
+export type Ranges = readonly (readonly [start: number, length: Shape[number]])[];
+
+/** The argument of each graph op. Adding an op starts here: the op table then asks for its rules. */
+export interface OpArgs {
+  /** A scalar. */
+  readonly const: { readonly value: number };
+  /** An array bound when the graph runs. */
+  readonly buffer: { readonly id: number; readonly name: string; readonly shape: Shape };
+  /** The run-time value of a symbolic size, a scalar i32. */
+  readonly var: { readonly variable: Var };
+  /** 0, 1, ... n - 1 as i32 [n]. */
+  readonly iota: { readonly length: Shape[number] };
+  readonly cast: { readonly to: DType };
+  readonly bitcast: { readonly to: DType };
+  readonly unary: { readonly fn: UnaryFn };
+  readonly binary: { readonly fn: BinaryFn };
+  readonly compare: { readonly fn: CompareFn };
+  readonly where: null;
+  /** Reduced axes stay, with size 1. */
+  readonly reduce: { readonly fn: ReduceFn; readonly axes: readonly number[] };
+  readonly reshape: { readonly shape: Shape };
+  readonly permute: { readonly order: readonly number[] };
+  /** Size-1 axes are repeated to the given shape of the same rank. */
+  readonly expand: { readonly shape: Shape };
+  readonly pad: { readonly pads: Pads; readonly value: number };
+  readonly shrink: { readonly ranges: Ranges };
+  readonly flip: { readonly axes: readonly number[] };
+  /** out[.., i, ..] = x[.., index[.., i, ..], ..]: index has x's rank and the result's shape. */
+  readonly gather: { readonly axis: number };
+  /** (x, index, updates): x with updates added or put at the places that gather would read. */
+  readonly scatter: { readonly axis: number; readonly mode: 'add' | 'set' };
+  /** a [batch.., free.., contracted..] with b [batch.., contracted.., free..]. */
+  readonly dot: { readonly batch: number; readonly contract: number };
+}
+
+export type OpName = keyof OpArgs;
+
+/** One value of a graph: immutable, shared, never evaluated by itself. */
+export interface NodeOf<K extends OpName> {
+  /** Unique in the process, larger than the ids of its sources. */
+  readonly id: number;
+  readonly op: K;
+  readonly dtype: DType;
+  readonly shape: Shape;
+  readonly src: readonly Node[];
+  readonly arg: OpArgs[K];
+}
+
+export type Node = { readonly [K in OpName]: NodeOf<K> }[OpName];
+
+/** What is computed: the outputs, and through their sources everything else. */
+export interface Graph {
+  readonly outputs: readonly Node[];
+}
+
+/** An array of the graph interpreter: row-major, every value held as a double. */
+export interface NdArray {
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: Float64Array;
+}
+
+/** What the interpreter needs beside the sources: the values of buffers and vars. */
+export interface Environment {
+  buffer(node: NodeOf<'buffer'>): NdArray;
+  size(dim: Shape[number]): number;
+}
+
+/**
+ * Makes nodes. The rules of the op table get it as an argument, since the functions that make nodes
+ * stand above the table (they ask it for shapes).
+ */
+export interface Build {
+  constLike(node: Node, value: number): Node;
+  full(value: number, shape: Shape, dtype: DType): Node;
+  iota(length: Shape[number]): Node;
+  cast(x: Node, to: DType): Node;
+  bitcast(x: Node, to: DType): Node;
+  unary(fn: UnaryFn, x: Node): Node;
+  binary(fn: BinaryFn, x: Node, y: Node): Node;
+  compare(fn: CompareFn, x: Node, y: Node): Node;
+  where(condition: Node, x: Node, y: Node): Node;
+  reduce(fn: ReduceFn, x: Node, axes: readonly number[]): Node;
+  reshape(x: Node, shape: Shape): Node;
+  permute(x: Node, order: readonly number[]): Node;
+  expand(x: Node, shape: Shape): Node;
+  pad(x: Node, pads: Pads, value: number): Node;
+  shrink(x: Node, ranges: Ranges): Node;
+  flip(x: Node, axes: readonly number[]): Node;
+  gather(x: Node, index: Node, axis: number): Node;
+  scatter(x: Node, index: Node, updates: Node, axis: number, mode: 'add' | 'set'): Node;
+  dot(a: Node, b: Node, batch: number, contract: number): Node;
+  /** The sum of x over what a broadcast from `shape` (same rank) repeated: its gradient. */
+  sumTo(x: Node, shape: Shape): Node;
+}
+
+/** All that is known of one op. */
+export interface OpRule<K extends OpName> {
+  /** Type and shape of the result; throws a TypeError that names op and operand. Also the verifier. */
+  infer(src: readonly Node[], arg: OpArgs[K]): { dtype: DType; shape: Shape };
+  /** Gradients of the sources from that of the result; null: there is none (integers, steps). */
+  gradient: ((b: Build, node: NodeOf<K>, g: Node) => readonly (Node | null)[]) | null;
+  /** The op over sources that all have one more axis in front, of the given size. */
+  batch(b: Build, node: NodeOf<K>, src: readonly Node[], size: number): Node;
+  /** The definition: plain loops over doubles; the caller rounds the result to the node's type. */
+  interpret(node: NodeOf<K>, src: readonly NdArray[], shape: readonly number[], env: Environment): Float64Array;
+}

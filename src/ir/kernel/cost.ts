@@ -1,0 +1,118 @@
+import { DTYPES } from '../dtype.ts';
+import { type Atom, evaluateIndex, type Index } from './index-expr.ts';
+import type { Kernel, Loop, Mask, Statement, Value } from './types.ts';
+
+/** What one run of a kernel costs, vars at their maximum. */
+export interface KernelCost {
+  /** Float operations on single lanes; fma counts two. */
+  readonly flops: number;
+  /** Bytes read and written, each access for itself: caches are not modelled. */
+  readonly loads: number;
+  readonly stores: number;
+  /** A weighted count of machine instructions: good for comparing ways to build one kernel. */
+  readonly instructions: number;
+}
+
+const DIVISION = 4;
+const LOOP_TURN = 2;
+
+/** Estimates a kernel's cost. A loop whose extent depends on others counts at their mean. */
+export function kernelCost(kernel: Kernel): KernelCost {
+  const total = { flops: 0, loads: 0, stores: 0, instructions: 0 };
+  const means = new Map<number, number>();
+  const count = (statements: readonly Statement[], turns: number): void => {
+    for (const statement of statements) {
+      if (statement.kind === 'loop') {
+        const extent = tripCount(statement, means);
+        means.set(statement.atom.id, (extent - 1) / 2);
+        total.instructions += turns * extent * LOOP_TURN;
+        count(statement.body, turns * extent);
+        continue;
+      }
+      total.instructions += turns * instructionsOf(statement);
+      if (statement.kind === 'store') {
+        total.stores += turns * statement.value.lanes * DTYPES[statement.buffer.dtype].bytes;
+      } else if (statement.kind === 'load') {
+        total.loads += turns * statement.lanes * DTYPES[statement.buffer.dtype].bytes;
+      } else total.flops += turns * flopsOf(statement);
+    }
+  };
+  count(kernel.body, 1);
+  return total;
+}
+
+function tripCount(loop: Loop, means: ReadonlyMap<number, number>): number {
+  const valueAt = (atom: Atom): number => {
+    if (atom.kind === 'loop') return means.get(atom.id) ?? 0;
+    if (atom.kind === 'var') return atom.variable.max;
+    return atom.kind === 'data' ? (atom.size - 1) / 2 : 0;
+  };
+  return Math.max(0, evaluateIndex(loop.atom.extent, valueAt));
+}
+
+function flopsOf(value: Value): number {
+  if (value.dtype !== 'f32' && value.dtype !== 'f64') return 0;
+  switch (value.kind) {
+    case 'unary':
+    case 'binary':
+      return value.lanes;
+    case 'fma':
+      return 2 * value.lanes;
+    default:
+      return 0;
+  }
+}
+
+function instructionsOf(statement: Exclude<Statement, Loop>): number {
+  switch (statement.kind) {
+    case 'store':
+      return 1 + maskCost(statement.mask) + addressCost(statement.index);
+    case 'const':
+      // Emitters fold constants into what uses them, or compute them once.
+      return 0;
+    case 'index':
+      return 1 + addressCost(statement.index);
+    case 'load': {
+      const { lanes, step, index, mask } = statement;
+      const even = lanes === 1 || step === 0 || step === 1;
+      return (even ? 1 : 2 * lanes) + maskCost(mask) + addressCost(index);
+    }
+    case 'unary':
+      return statement.fn === 'sqrt' ? DIVISION : 1;
+    case 'binary':
+      if (statement.fn === 'div') return DIVISION;
+      // No machine has a float remainder; integer vectors divide lane by lane.
+      return statement.fn === 'rem' ? 2 * DIVISION * statement.lanes : 1;
+    case 'compare':
+    case 'select':
+    case 'fma':
+    case 'convert':
+    case 'splat':
+    case 'lane':
+      return 1;
+    case 'bitcast':
+      return statement.lanes === 1 ? 1 : 0;
+    case 'pack':
+      return statement.items.length;
+    case 'checked':
+      return 3;
+    case 'carried':
+    case 'result':
+      return 0;
+    default:
+      return statement satisfies never;
+  }
+}
+
+/** A comparison and a branch for each condition, and its computation. */
+function maskCost(mask: Mask): number {
+  return mask.reduce((sum, m) => sum + 2 + m.terms.length + addressCost(m), 0);
+}
+
+/** Sums of strides are kept by the loops or folded into addresses; divisions are not. */
+function addressCost(index: Index): number {
+  return index.terms.reduce((sum, { atom }) => {
+    if (atom.kind !== 'div' && atom.kind !== 'mod') return sum;
+    return sum + DIVISION + addressCost(atom.of);
+  }, 0);
+}

@@ -1,0 +1,354 @@
+import type { Var } from '../shape.ts';
+
+/**
+ * Integer expressions that address buffers. An `Index` is kept in one canonical form, a sum of
+ * coefficient x atom plus a constant, so that equal addresses have equal keys, strides can be read
+ * off, and bounds can be proven by interval arithmetic. What is not linear (division, remainder) is
+ * an atom with an Index inside; the constructors simplify it away wherever ranges allow.
+ */
+export interface LoopAtom {
+  readonly kind: 'loop';
+  /** Unique in its kernel; inner loops have larger ids. */
+  readonly id: number;
+  /** The loop runs over 0 .. extent - 1. */
+  readonly extent: Index;
+  readonly key: string;
+}
+export interface VarAtom {
+  readonly kind: 'var';
+  readonly variable: Var;
+  readonly key: string;
+}
+/** The lane 0 .. lanes - 1 of a vector: an expression that holds it has one value per lane. */
+export interface LaneAtom {
+  readonly kind: 'lane';
+  readonly key: string;
+}
+export interface DivAtom {
+  readonly kind: 'div';
+  readonly of: Index;
+  readonly by: number;
+  readonly key: string;
+}
+export interface ModAtom {
+  readonly kind: 'mod';
+  readonly of: Index;
+  readonly by: number;
+  readonly key: string;
+}
+/** An integer read from memory that passed `checked`: 0 .. size - 1. */
+export interface DataAtom {
+  readonly kind: 'data';
+  /** Id of the kernel value. */
+  readonly value: number;
+  readonly size: number;
+  readonly key: string;
+}
+export type Atom = LoopAtom | VarAtom | LaneAtom | DivAtom | ModAtom | DataAtom;
+
+export interface Term {
+  readonly atom: Atom;
+  readonly coefficient: number;
+}
+
+/** Lanes of a vector. One width for now; an Index never holds more than one lane atom. */
+export const LANES = 4;
+
+export class Index {
+  /** Sorted by key; no zero coefficients. */
+  readonly terms: readonly Term[];
+  readonly constant: number;
+  readonly key: string;
+
+  constructor(terms: readonly Term[], constant: number) {
+    this.terms = terms;
+    this.constant = constant;
+    const parts = terms.map((t) => (t.coefficient === 1 ? t.atom.key : `${t.coefficient}*${t.atom.key}`));
+    if (constant !== 0 || parts.length === 0) parts.push(String(constant));
+    this.key = parts.join('+');
+  }
+
+  get isConstant(): boolean {
+    return this.terms.length === 0;
+  }
+
+  toString(): string {
+    return this.key.replaceAll('+-', '-');
+  }
+}
+
+export const ZERO = new Index([], 0);
+
+export function constant(value: number): Index {
+  return value === 0 ? ZERO : new Index([], value);
+}
+
+export function atomIndex(atom: Atom): Index {
+  return new Index([{ atom, coefficient: 1 }], 0);
+}
+
+export function varIndex(variable: Var): Index {
+  return atomIndex({ kind: 'var', variable, key: `$${variable.name}` });
+}
+
+export const LANE: Index = atomIndex({ kind: 'lane', key: 'lane' });
+
+/** Sum of a x + b y; the one place where terms meet. */
+function combine(x: Index, a: number, y: Index, b: number): Index {
+  const sums = new Map<string, { atom: Atom; coefficient: number }>();
+  for (const [index, factor] of [
+    [x, a],
+    [y, b],
+  ] as const) {
+    if (factor === 0) continue;
+    for (const { atom, coefficient } of index.terms) {
+      const known = sums.get(atom.key);
+      if (known) known.coefficient += coefficient * factor;
+      else sums.set(atom.key, { atom, coefficient: coefficient * factor });
+    }
+  }
+  const terms = [...sums.values()].filter((t) => t.coefficient !== 0);
+  const total = x.constant * a + y.constant * b;
+  return rejoin(terms, total) ?? sorted(terms, total);
+}
+
+function sorted(terms: Term[], total: number): Index {
+  terms.sort((p, q) => (p.atom.key < q.atom.key ? -1 : 1));
+  return new Index(terms, total);
+}
+
+/** c k (x div k) + c (x mod k) is c x. */
+function rejoin(terms: Term[], total: number): Index | undefined {
+  for (const mod of terms) {
+    if (mod.atom.kind !== 'mod') continue;
+    const { of, by } = mod.atom;
+    const quotient = div(of, by);
+    // The quotient may itself be a sum; only the single-atom case occurs in addresses.
+    if (quotient.terms.length !== 1 || quotient.constant !== 0) continue;
+    const [q] = quotient.terms;
+    const partner = terms.find((t) => t.atom.key === q.atom.key);
+    if (!partner || partner.coefficient !== mod.coefficient * by * q.coefficient) continue;
+    const rest = terms.filter((t) => t !== mod && t !== partner);
+    return combine(sorted(rest, total), 1, of, mod.coefficient);
+  }
+  return undefined;
+}
+
+export function add(x: Index, y: Index | number): Index {
+  const other = typeof y === 'number' ? constant(y) : y;
+  if (other.isConstant && other.constant === 0) return x;
+  return combine(x, 1, other, 1);
+}
+
+export function sub(x: Index, y: Index | number): Index {
+  return combine(x, 1, typeof y === 'number' ? constant(y) : y, -1);
+}
+
+export function mul(x: Index, factor: number): Index {
+  if (factor === 1) return x;
+  return combine(x, factor, ZERO, 0);
+}
+
+function gcd(a: number, b: number): number {
+  let [x, y] = [Math.abs(a), Math.abs(b)];
+  while (y !== 0) [x, y] = [y, x % y];
+  return x;
+}
+
+/** x = by * quotient + remainder, the remainder with only the terms that `by` does not divide. */
+function split(x: Index, by: number): { quotient: Index; remainder: Index } {
+  const whole = x.terms.filter((t) => t.coefficient % by === 0);
+  const rest = x.terms.filter((t) => t.coefficient % by !== 0);
+  const low = ((x.constant % by) + by) % by;
+  const quotient = new Index(
+    whole.map((t) => ({ atom: t.atom, coefficient: t.coefficient / by })),
+    (x.constant - low) / by,
+  );
+  return { quotient, remainder: new Index(rest, low) };
+}
+
+/** The common factor of a remainder's terms and the divisor: (g r + c) with 0 <= c < g. */
+function factored(remainder: Index, by: number) {
+  const g = remainder.terms.reduce((f, t) => gcd(f, t.coefficient), by);
+  const inner = new Index(
+    remainder.terms.map((t) => ({ atom: t.atom, coefficient: t.coefficient / g })),
+    Math.floor(remainder.constant / g),
+  );
+  return { g, inner, low: remainder.constant % g };
+}
+
+/** Floor of x / by, by a positive constant. */
+export function div(x: Index, by: number): Index {
+  if (by === 1) return x;
+  const { quotient, remainder } = split(x, by);
+  const { min, max } = range(remainder);
+  if (min >= 0 && max < by) return quotient;
+  const { g, inner } = factored(remainder, by);
+  if (g > 1) return add(quotient, div(inner, by / g));
+  const [only] = remainder.terms;
+  if (remainder.terms.length === 1 && only.coefficient === 1 && remainder.constant === 0) {
+    const { atom } = only;
+    if (atom.kind === 'div') return add(quotient, div(atom.of, atom.by * by));
+    if (atom.kind === 'mod' && atom.by % by === 0) {
+      return add(quotient, mod(div(atom.of, by), atom.by / by));
+    }
+  }
+  const key = `(${remainder.key})/${by}`;
+  return add(quotient, atomIndex({ kind: 'div', of: remainder, by, key }));
+}
+
+/** x - by * floor(x / by), by a positive constant. */
+export function mod(x: Index, by: number): Index {
+  if (by === 1) return ZERO;
+  const { remainder } = split(x, by);
+  const { min, max } = range(remainder);
+  if (min >= 0 && max < by) return remainder;
+  const { g, inner, low } = factored(remainder, by);
+  if (g > 1) return add(mul(mod(inner, by / g), g), low);
+  const [only] = remainder.terms;
+  if (remainder.terms.length === 1 && only.coefficient === 1 && remainder.constant === 0) {
+    if (only.atom.kind === 'mod' && only.atom.by % by === 0) return mod(only.atom.of, by);
+  }
+  const key = `(${remainder.key})%${by}`;
+  return atomIndex({ kind: 'mod', of: remainder, by, key });
+}
+
+export interface Range {
+  readonly min: number;
+  readonly max: number;
+}
+
+function atomRange(atom: Atom): Range {
+  switch (atom.kind) {
+    case 'loop':
+      return { min: 0, max: Math.max(0, range(atom.extent).max - 1) };
+    case 'var':
+      return { min: atom.variable.min, max: atom.variable.max };
+    case 'lane':
+      return { min: 0, max: LANES - 1 };
+    case 'div': {
+      const { min, max } = range(atom.of);
+      return { min: Math.floor(min / atom.by), max: Math.floor(max / atom.by) };
+    }
+    case 'mod': {
+      const { min, max } = range(atom.of);
+      return { min: 0, max: min >= 0 ? Math.min(max, atom.by - 1) : atom.by - 1 };
+    }
+    case 'data':
+      return { min: 0, max: atom.size - 1 };
+    default:
+      return atom satisfies never;
+  }
+}
+
+/** Bounds by interval arithmetic: true always, tight when atoms are independent. */
+export function range(x: Index): Range {
+  let min = x.constant;
+  let max = x.constant;
+  for (const { atom, coefficient } of x.terms) {
+    const r = atomRange(atom);
+    min += coefficient * (coefficient > 0 ? r.min : r.max);
+    max += coefficient * (coefficient > 0 ? r.max : r.min);
+  }
+  return { min, max };
+}
+
+/**
+ * The largest value, knowing also that a loop's extent may depend on a var: loop atoms are replaced
+ * by their last value before intervals are taken, so 4 (n div 4) + (n mod 4) - 1 is seen as n - 1.
+ */
+export function upperBound(x: Index): number {
+  let bound = range(x).max;
+  let current = x;
+  for (;;) {
+    const last = lastLinearLoop(current);
+    if (!last) return bound;
+    const end = last.coefficient > 0 ? sub(last.atom.extent, 1) : ZERO;
+    current = substitute(current, new Map([[last.atom.key, end]]));
+    bound = Math.min(bound, range(current).max);
+  }
+}
+
+/**
+ * The innermost loop atom that occurs only as a plain term: the expression is largest at one of its
+ * ends. (Inside a division the last turn need not give the largest value.)
+ */
+function lastLinearLoop(x: Index): { atom: LoopAtom; coefficient: number } | undefined {
+  const inside = new Set<string>();
+  for (const { atom } of x.terms) {
+    if (atom.kind === 'div' || atom.kind === 'mod') visitAtoms(atom.of, (a) => inside.add(a.key));
+  }
+  let last: { atom: LoopAtom; coefficient: number } | undefined;
+  for (const { atom, coefficient } of x.terms) {
+    if (atom.kind !== 'loop' || inside.has(atom.key)) continue;
+    if (!last || atom.id > last.atom.id) last = { atom, coefficient };
+  }
+  return last;
+}
+
+/** Replaces atoms by their keys, simplifying anew. */
+export function substitute(x: Index, replacement: ReadonlyMap<string, Index>): Index {
+  let result = constant(x.constant);
+  for (const { atom, coefficient } of x.terms) {
+    const direct = replacement.get(atom.key);
+    let value: Index;
+    if (direct) value = direct;
+    else if (atom.kind === 'div') value = div(substitute(atom.of, replacement), atom.by);
+    else if (atom.kind === 'mod') value = mod(substitute(atom.of, replacement), atom.by);
+    else value = atomIndex(atom);
+    result = combine(result, 1, value, coefficient);
+  }
+  return result;
+}
+
+/** Calls `visit` for every atom, those inside divisions too. */
+export function visitAtoms(x: Index, visit: (atom: Atom) => void): void {
+  for (const { atom } of x.terms) {
+    visit(atom);
+    if (atom.kind === 'div' || atom.kind === 'mod') visitAtoms(atom.of, visit);
+  }
+}
+
+export function hasLane(x: Index): boolean {
+  let found = false;
+  visitAtoms(x, (atom) => {
+    if (atom.kind === 'lane') found = true;
+  });
+  return found;
+}
+
+/** The value of `x` in one lane. */
+export function atLane(x: Index, lane: number): Index {
+  return substitute(x, new Map([['lane', constant(lane)]]));
+}
+
+/**
+ * `x` as base + step * lane with a constant step, or undefined when the lanes do not lie evenly
+ * (a row ends inside the vector). Step 0: all lanes are the same.
+ */
+export function laneStep(x: Index): { base: Index; step: number } | undefined {
+  const base = atLane(x, 0);
+  let step = 0;
+  for (let lane = 1; lane < LANES; lane++) {
+    const distance = sub(atLane(x, lane), base);
+    if (!distance.isConstant) return undefined;
+    if (lane === 1) step = distance.constant;
+    else if (distance.constant !== step * lane) return undefined;
+  }
+  return { base, step };
+}
+
+/** Evaluates with a value for each atom: the meaning of an Index. */
+export function evaluateIndex(x: Index, atomValue: (atom: Atom) => number): number {
+  let sum = x.constant;
+  for (const { atom, coefficient } of x.terms) {
+    let value: number;
+    if (atom.kind === 'div') value = Math.floor(evaluateIndex(atom.of, atomValue) / atom.by);
+    else if (atom.kind === 'mod') {
+      const inner = evaluateIndex(atom.of, atomValue);
+      value = inner - atom.by * Math.floor(inner / atom.by);
+    } else value = atomValue(atom);
+    sum += coefficient * value;
+  }
+  return sum;
+}

@@ -1,0 +1,227 @@
+import {
+  asType,
+  type Binary,
+  binaryOf,
+  bitcastOf,
+  compareOf,
+  convertOf,
+  fmaOf,
+  type Unary,
+  unaryOf,
+} from './interpret-arith.ts';
+import type { Frame } from './interpret-frame.ts';
+import { narrowing, widening } from './interpret-memory.ts';
+import type { CheckedValue, LoadValue, Loop, Statement, Store, Value } from './types.ts';
+
+type Step = () => void;
+
+/**
+ * Turns statements into closures over a frame. (Generated source would run faster, but pages with a
+ * content security policy refuse it.)
+ */
+export function compileBlock(frame: Frame, statements: readonly Statement[]): Step {
+  const steps = statements.map((statement) => compileStatement(frame, statement));
+  const count = steps.length;
+  return () => {
+    for (let i = 0; i < count; i++) steps[i]();
+  };
+}
+
+function compileStatement(frame: Frame, statement: Statement): Step {
+  switch (statement.kind) {
+    case 'store':
+      return compileStore(frame, statement);
+    case 'loop':
+      return compileLoop(frame, statement);
+    default:
+      return compileValue(frame, statement);
+  }
+}
+
+function compileValue(frame: Frame, value: Value): Step {
+  const r = frame.registers;
+  const { dtype, lanes } = value;
+  switch (value.kind) {
+    case 'const': {
+      const to = frame.define(value);
+      const x = asType(dtype, value.value);
+      return () => {
+        r[to] = x;
+      };
+    }
+    case 'index': {
+      const to = frame.define(value);
+      const base = frame.index(value.index);
+      const { step } = value;
+      return () => {
+        const first = base();
+        for (let l = 0; l < lanes; l++) r[to + l] = (first + step * l) | 0;
+      };
+    }
+    case 'load':
+      return compileLoad(frame, value);
+    case 'unary':
+      return mapLanes(frame, value, value.a, unaryOf(value.fn, dtype));
+    case 'convert':
+      return mapLanes(frame, value, value.a, convertOf(value.a.dtype, dtype));
+    case 'bitcast':
+      return mapLanes(frame, value, value.a, bitcastOf(value.a.dtype, dtype));
+    case 'binary':
+      return zipLanes(frame, value, value.a, value.b, binaryOf(value.fn, dtype));
+    case 'compare':
+      return zipLanes(frame, value, value.a, value.b, compareOf(value.fn));
+    case 'select': {
+      const [c, a, b] = [frame.use(value.condition), frame.use(value.a), frame.use(value.b)];
+      const to = frame.define(value);
+      return () => {
+        for (let l = 0; l < lanes; l++) r[to + l] = r[c + l] !== 0 ? r[a + l] : r[b + l];
+      };
+    }
+    case 'fma': {
+      const fma = fmaOf(dtype, frame.fusedFma);
+      const [a, b, c] = [frame.use(value.a), frame.use(value.b), frame.use(value.c)];
+      const to = frame.define(value);
+      return () => {
+        for (let l = 0; l < lanes; l++) r[to + l] = fma(r[a + l], r[b + l], r[c + l]);
+      };
+    }
+    case 'splat': {
+      const a = frame.use(value.a);
+      const to = frame.define(value);
+      return () => {
+        r.fill(r[a], to, to + lanes);
+      };
+    }
+    case 'pack': {
+      const items = value.items.map((item) => frame.use(item));
+      const to = frame.define(value);
+      return () => {
+        for (let l = 0; l < lanes; l++) r[to + l] = r[items[l]];
+      };
+    }
+    case 'lane': {
+      const from = frame.use(value.a) + value.lane;
+      const to = frame.define(value);
+      return () => {
+        r[to] = r[from];
+      };
+    }
+    case 'checked':
+      return compileChecked(frame, value);
+    case 'carried':
+    case 'result':
+      return frame.fail(`a ${value.kind} value as statement`);
+    default:
+      return value satisfies never;
+  }
+}
+
+function mapLanes(frame: Frame, value: Value, of: Value, fn: Unary): Step {
+  const r = frame.registers;
+  const { lanes } = value;
+  const a = frame.use(of);
+  const to = frame.define(value);
+  return () => {
+    for (let l = 0; l < lanes; l++) r[to + l] = fn(r[a + l]);
+  };
+}
+
+function zipLanes(frame: Frame, value: Value, left: Value, right: Value, fn: Binary): Step {
+  const r = frame.registers;
+  const { lanes } = value;
+  const [a, b] = [frame.use(left), frame.use(right)];
+  const to = frame.define(value);
+  return () => {
+    for (let l = 0; l < lanes; l++) r[to + l] = fn(r[a + l], r[b + l]);
+  };
+}
+
+function compileChecked(frame: Frame, value: CheckedValue): Step {
+  const r = frame.registers;
+  const { size, check } = value;
+  const a = frame.use(value.a);
+  const to = frame.define(value);
+  return () => {
+    const x = r[a];
+    if (x < 0 || x >= size) frame.check ??= { check, value: x, size };
+    r[to] = Math.max(0, Math.min(size - 1, x));
+  };
+}
+
+function compileLoad(frame: Frame, load: LoadValue): Step {
+  const r = frame.registers;
+  const { buffer, step, lanes } = load;
+  const memory = frame.memory;
+  const slot = frame.bufferSlot(buffer);
+  const at = frame.index(load.index);
+  const holds = frame.mask(load.mask);
+  const widen = widening(buffer.dtype);
+  const other = asType(load.dtype, load.other);
+  const to = frame.define(load);
+  const guard = frame.guard(buffer, step * (lanes - 1));
+  return () => {
+    if (holds && !holds()) {
+      r.fill(other, to, to + lanes);
+      return;
+    }
+    const array = memory[slot];
+    const first = at();
+    guard(first);
+    for (let l = 0; l < lanes; l++) {
+      const x = array[first + step * l];
+      r[to + l] = widen ? widen(x) : x;
+    }
+  };
+}
+
+function compileStore(frame: Frame, store: Store): Step {
+  const r = frame.registers;
+  const { buffer, value } = store;
+  const { lanes } = value;
+  const memory = frame.memory;
+  const slot = frame.bufferSlot(buffer);
+  const at = frame.index(store.index);
+  const holds = frame.mask(store.mask);
+  const narrow = narrowing(buffer.dtype);
+  const from = frame.use(value);
+  const guard = frame.guard(buffer, lanes - 1);
+  return () => {
+    if (holds && !holds()) return;
+    const array = memory[slot];
+    const first = at();
+    guard(first);
+    for (let l = 0; l < lanes; l++) {
+      const x = r[from + l];
+      array[first + l] = narrow ? narrow(x) : x;
+    }
+  };
+}
+
+function compileLoop(frame: Frame, loop: Loop): Step {
+  const r = frame.registers;
+  const extent = frame.index(loop.atom.extent);
+  const { carried } = loop;
+  const from = carried.flatMap((c) => frame.useLanes(c.init));
+  for (const c of carried) frame.define(c.inside);
+  const inside = carried.flatMap((c) => frame.useLanes(c.inside));
+  const [counter, body] = frame.inLoop(loop, () => compileBlock(frame, loop.body));
+  const next = carried.flatMap((c) => frame.useLanes(c.next));
+  for (const c of carried) frame.define(c.result);
+  const results = carried.flatMap((c) => frame.useLanes(c.result));
+  // All are read before any is written: carried values may change places.
+  const moved = new Float64Array(inside.length);
+  const move = (source: readonly number[], target: readonly number[]) => {
+    for (let k = 0; k < moved.length; k++) moved[k] = r[source[k]];
+    for (let k = 0; k < moved.length; k++) r[target[k]] = moved[k];
+  };
+  return () => {
+    const turns = extent();
+    move(from, inside);
+    for (let i = 0; i < turns; i++) {
+      r[counter] = i;
+      body();
+      move(next, inside);
+    }
+    move(inside, results);
+  };
+}

@@ -1,0 +1,223 @@
+import type { DType } from '../dtype.ts';
+import type { Var } from '../shape.ts';
+import type { Index, LoopAtom } from './index-expr.ts';
+
+/**
+ * Kernel IR: what emitters read. A kernel is a block of statements over typed SSA values (one lane
+ * or LANES lanes each), structured loops that may carry values, and loads and stores whose index
+ * expressions are explicit, so that every access can be proven in bounds.
+ */
+
+/** Types that values have in registers. Narrow storage types widen when loaded. */
+export type ValueDType = 'f32' | 'f64' | 'i32' | 'u32' | 'bool';
+
+export type BufferRole =
+  /** Read only. */
+  | 'in'
+  /** Written, and may be read back by the same kernel. */
+  | 'out'
+  /** Scratch of one run of the kernel, of each thread its own; it starts with any content. */
+  | 'local';
+
+export interface Buffer {
+  readonly kind: 'buffer';
+  readonly id: number;
+  readonly name: string;
+  readonly dtype: DType;
+  /** Elements. */
+  readonly size: number;
+  readonly role: BufferRole;
+}
+
+/** All of these must be >= 0 for the access to take place. */
+export type Mask = readonly Index[];
+
+export type UnaryFn = 'neg' | 'abs' | 'sqrt' | 'floor' | 'ceil' | 'trunc' | 'nearest' | 'not';
+/**
+ * min and max give NaN when either side is NaN. `div` of integers truncates, x / 0 is 0 and the
+ * smallest i32 / -1 wraps. `rem` is the C remainder: exact, sign of the dividend (floats: NaN for
+ * divisor 0; integers: 0). Shifts count modulo 32; `shr` is arithmetic for i32, logical for u32.
+ */
+export type BinaryFn =
+  | 'add'
+  | 'sub'
+  | 'mul'
+  | 'div'
+  | 'rem'
+  | 'min'
+  | 'max'
+  | 'and'
+  | 'or'
+  | 'xor'
+  | 'shl'
+  | 'shr';
+export type CompareFn = 'eq' | 'ne' | 'lt' | 'le';
+
+interface ValueBase {
+  /** Unique in its kernel, in order of creation. */
+  readonly id: number;
+  readonly dtype: ValueDType;
+  /** 1 or LANES. */
+  readonly lanes: number;
+  /** Nesting depth of the block that defines it; 0 is the kernel's body. */
+  readonly depth: number;
+}
+
+export interface ConstValue extends ValueBase {
+  readonly kind: 'const';
+  readonly value: number;
+}
+/** An index as an i32: base + step * lane. */
+export interface IndexValue extends ValueBase {
+  readonly kind: 'index';
+  readonly index: Index;
+  readonly step: number;
+}
+/** Lane l reads element index + step * l. Where the mask fails nothing is read: `other` instead. */
+export interface LoadValue extends ValueBase {
+  readonly kind: 'load';
+  readonly buffer: Buffer;
+  readonly index: Index;
+  readonly step: number;
+  readonly mask: Mask;
+  readonly other: number;
+}
+export interface UnaryValue extends ValueBase {
+  readonly kind: 'unary';
+  readonly fn: UnaryFn;
+  readonly a: Value;
+}
+export interface BinaryValue extends ValueBase {
+  readonly kind: 'binary';
+  readonly fn: BinaryFn;
+  readonly a: Value;
+  readonly b: Value;
+}
+export interface CompareValue extends ValueBase {
+  readonly kind: 'compare';
+  readonly fn: CompareFn;
+  readonly a: Value;
+  readonly b: Value;
+}
+export interface SelectValue extends ValueBase {
+  readonly kind: 'select';
+  readonly condition: Value;
+  readonly a: Value;
+  readonly b: Value;
+}
+/**
+ * a b + c. Rounded once where the target fuses, twice where it cannot: templates use it only on
+ * full vectors, so that one device always gives the same bits.
+ */
+export interface FmaValue extends ValueBase {
+  readonly kind: 'fma';
+  readonly a: Value;
+  readonly b: Value;
+  readonly c: Value;
+}
+/** Numeric conversion: float to integer truncates and saturates, NaN gives 0. */
+export interface ConvertValue extends ValueBase {
+  readonly kind: 'convert';
+  readonly a: Value;
+}
+/** The same 32 bits read as another type. */
+export interface BitcastValue extends ValueBase {
+  readonly kind: 'bitcast';
+  readonly a: Value;
+}
+export interface SplatValue extends ValueBase {
+  readonly kind: 'splat';
+  readonly a: Value;
+}
+/** A vector put together from LANES single values. */
+export interface PackValue extends ValueBase {
+  readonly kind: 'pack';
+  readonly items: readonly Value[];
+}
+export interface LaneValue extends ValueBase {
+  readonly kind: 'lane';
+  readonly a: Value;
+  readonly lane: number;
+}
+/** A loop-carried value as its body sees it. */
+export interface CarriedValue extends ValueBase {
+  readonly kind: 'carried';
+}
+/** A carried value after the loop's last turn (or its initial value when there was none). */
+export interface ResultValue extends ValueBase {
+  readonly kind: 'result';
+}
+/**
+ * An index that is data: compares a with 0 .. size - 1; outside, the first offender is recorded
+ * (the step then throws a RangeError naming `what`) and the value clamped.
+ */
+export interface CheckedValue extends ValueBase {
+  readonly kind: 'checked';
+  readonly a: Value;
+  readonly size: number;
+  /** Number of the message in the kernel's `checks`. */
+  readonly check: number;
+}
+
+export type Value =
+  | ConstValue
+  | IndexValue
+  | LoadValue
+  | UnaryValue
+  | BinaryValue
+  | CompareValue
+  | SelectValue
+  | FmaValue
+  | ConvertValue
+  | BitcastValue
+  | SplatValue
+  | PackValue
+  | LaneValue
+  | CarriedValue
+  | ResultValue
+  | CheckedValue;
+
+/** Lane l of `value` goes to element index + l. Where the mask fails nothing is written. */
+export interface Store {
+  readonly kind: 'store';
+  readonly buffer: Buffer;
+  readonly index: Index;
+  readonly value: Value;
+  readonly mask: Mask;
+}
+
+export type LoopKind =
+  | 'serial'
+  /** Turns only add to carried values. */
+  | 'reduce'
+  /** Turns are independent: they may run on different threads. */
+  | 'thread';
+
+export interface Carried {
+  readonly init: Value;
+  readonly inside: CarriedValue;
+  readonly next: Value;
+  readonly result: ResultValue;
+}
+
+export interface Loop {
+  readonly kind: 'loop';
+  readonly atom: LoopAtom;
+  readonly loopKind: LoopKind;
+  readonly carried: readonly Carried[];
+  readonly body: readonly Statement[];
+}
+
+/** Values appear as statements where they are computed (carried values and results do not). */
+export type Statement = Value | Store | Loop;
+
+export interface Kernel {
+  readonly name: string;
+  /** Arguments in calling order: `in` and `out` buffers, then vars. */
+  readonly buffers: readonly Buffer[];
+  readonly vars: readonly Var[];
+  readonly locals: readonly Buffer[];
+  /** Texts of the `checked` values: what was indexed, for the RangeError. */
+  readonly checks: readonly string[];
+  readonly body: readonly Statement[];
+}

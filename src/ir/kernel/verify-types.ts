@@ -1,0 +1,184 @@
+import { LANES } from './index-expr.ts';
+import type { Value, ValueDType } from './types.ts';
+
+/** The values that a value is computed from. */
+export function operandsOf(value: Value): readonly Value[] {
+  switch (value.kind) {
+    case 'const':
+    case 'index':
+    case 'load':
+    case 'carried':
+    case 'result':
+      return [];
+    case 'unary':
+    case 'convert':
+    case 'bitcast':
+    case 'splat':
+    case 'lane':
+    case 'checked':
+      return [value.a];
+    case 'binary':
+    case 'compare':
+      return [value.a, value.b];
+    case 'select':
+      return [value.condition, value.a, value.b];
+    case 'fma':
+      return [value.a, value.b, value.c];
+    case 'pack':
+      return value.items;
+    default:
+      return value satisfies never;
+  }
+}
+
+/**
+ * What the operands of a value must be. Gives the broken rule in words, or undefined. (Scope and
+ * bounds are `verifyKernel`'s.)
+ */
+export function typeFault(value: Value): string | undefined {
+  if (value.lanes !== 1 && value.lanes !== LANES) return `${value.lanes} lanes`;
+  switch (value.kind) {
+    case 'const':
+      return constantFault(value.dtype, value.value) ?? expectLanes(value, 1);
+    case 'index':
+      if (!Number.isInteger(value.step)) return `a step of ${value.step}`;
+      return expectType(value, 'i32');
+    case 'load':
+      if (!Number.isInteger(value.step)) return `a step of ${value.step}`;
+      return constantFault(value.dtype, value.other);
+    case 'unary':
+      return same(value, value.a) ?? unaryFault(value.fn, value.dtype);
+    case 'binary':
+      return same(value, value.a) ?? same(value, value.b) ?? binaryFault(value.fn, value.dtype);
+    case 'compare':
+      return (
+        expectType(value, 'bool') ??
+        sameLanes(value, value.a) ??
+        same(value.a, value.b) ??
+        compareFault(value.fn, value.a.dtype)
+      );
+    case 'select':
+      return (
+        expectType(value.condition, 'bool') ??
+        sameLanes(value, value.condition) ??
+        same(value, value.a) ??
+        same(value, value.b)
+      );
+    case 'fma':
+      if (!isFloat(value.dtype)) return `fma of ${value.dtype}`;
+      return same(value, value.a) ?? same(value, value.b) ?? same(value, value.c);
+    case 'convert':
+      return sameLanes(value, value.a);
+    case 'bitcast':
+      if (!is32Bit(value.a.dtype) || !is32Bit(value.dtype)) {
+        return `bitcast of ${value.a.dtype} to ${value.dtype}`;
+      }
+      return sameLanes(value, value.a);
+    case 'splat':
+      return sameType(value, value.a) ?? expectLanes(value.a, 1) ?? expectLanes(value, LANES);
+    case 'pack':
+      if (value.items.length !== value.lanes) return `${value.items.length} items`;
+      return (
+        expectLanes(value, LANES) ??
+        first(value.items, (item) => sameType(value, item) ?? expectLanes(item, 1))
+      );
+    case 'lane':
+      if (!(Number.isInteger(value.lane) && value.lane >= 0 && value.lane < value.a.lanes)) {
+        return `lane ${value.lane} of ${value.a.lanes}`;
+      }
+      return sameType(value, value.a) ?? expectLanes(value, 1) ?? expectLanes(value.a, LANES);
+    case 'checked':
+      if (!(Number.isInteger(value.size) && value.size >= 1)) return `a size of ${value.size}`;
+      return expectType(value, 'i32') ?? expectLanes(value, 1) ?? same(value, value.a);
+    case 'carried':
+    case 'result':
+      return undefined;
+    default:
+      return value satisfies never;
+  }
+}
+
+/** Type and lanes of two values must agree. */
+export function same(a: Value, b: Value): string | undefined {
+  return sameType(a, b) ?? sameLanes(a, b);
+}
+
+function sameType(a: Value, b: Value): string | undefined {
+  return a.dtype === b.dtype ? undefined : `${a.dtype} against ${b.dtype}`;
+}
+
+function sameLanes(a: Value, b: Value): string | undefined {
+  return a.lanes === b.lanes ? undefined : `${a.lanes} against ${b.lanes} lanes`;
+}
+
+function expectType(value: Value, dtype: ValueDType): string | undefined {
+  return value.dtype === dtype ? undefined : `${value.dtype} instead of ${dtype}`;
+}
+
+function expectLanes(value: Value, lanes: number): string | undefined {
+  return value.lanes === lanes ? undefined : `${value.lanes} instead of ${lanes} lanes`;
+}
+
+function first<T>(list: readonly T[], fault: (item: T) => string | undefined): string | undefined {
+  for (const item of list) {
+    const found = fault(item);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function isFloat(dtype: ValueDType): boolean {
+  return dtype === 'f32' || dtype === 'f64';
+}
+
+function is32Bit(dtype: ValueDType): boolean {
+  return dtype === 'f32' || dtype === 'i32' || dtype === 'u32';
+}
+
+/** A constant that its type cannot hold would mean something else on each target. */
+function constantFault(dtype: ValueDType, x: number): string | undefined {
+  switch (dtype) {
+    case 'f32':
+    case 'f64':
+      return undefined;
+    case 'i32':
+      return (x | 0) === x ? undefined : `${x} as i32`;
+    case 'u32':
+      return x >>> 0 === x ? undefined : `${x} as u32`;
+    case 'bool':
+      return x === 0 || x === 1 ? undefined : `${x} as bool`;
+    default:
+      return dtype satisfies never;
+  }
+}
+
+function unaryFault(fn: string, dtype: ValueDType): string | undefined {
+  switch (fn) {
+    case 'neg':
+    case 'abs':
+      return dtype === 'bool' ? `${fn} of bool` : undefined;
+    case 'not':
+      return isFloat(dtype) ? `not of ${dtype}` : undefined;
+    default:
+      return isFloat(dtype) ? undefined : `${fn} of ${dtype}`;
+  }
+}
+
+function binaryFault(fn: string, dtype: ValueDType): string | undefined {
+  switch (fn) {
+    case 'and':
+    case 'or':
+    case 'xor':
+      return isFloat(dtype) ? `${fn} of ${dtype}` : undefined;
+    case 'shl':
+    case 'shr':
+      return isFloat(dtype) || dtype === 'bool' ? `${fn} of ${dtype}` : undefined;
+    default:
+      return dtype === 'bool' ? `${fn} of bool` : undefined;
+  }
+}
+
+/** Bools have no order: targets hold true as 1 or as all bits set. */
+function compareFault(fn: string, dtype: ValueDType): string | undefined {
+  return dtype === 'bool' && (fn === 'lt' || fn === 'le') ? `${fn} of bool` : undefined;
+}

@@ -1,0 +1,85 @@
+import type { DType } from './dtype.ts';
+import type { Node } from './graph/types.ts';
+import type { Kernel } from './kernel/types.ts';
+import type { Var } from './shape.ts';
+
+/** An array that the caller binds at each run. */
+export interface Binding {
+  readonly name: string;
+  readonly dtype: DType;
+  /** Elements, vars at their maximum. */
+  readonly size: number;
+}
+
+export interface OutputBinding extends Binding {
+  /**
+   * Number of the input whose memory this output may take over: every element of that input is
+   * read before its place is written, and by nothing afterwards.
+   */
+  readonly mayReuse: number | undefined;
+}
+
+/** Where a kernel argument lies. */
+export type Place =
+  | { readonly kind: 'input'; readonly index: number }
+  | { readonly kind: 'output'; readonly index: number }
+  /** Bytes from the start of the scratch arena. */
+  | { readonly kind: 'scratch'; readonly offset: number };
+
+export interface Step {
+  /** Number of the kernel in `Program.kernels`. */
+  readonly kernel: number;
+  /** What the step computes, for traces. */
+  readonly label: string;
+  /** One place for each of the kernel's buffers, then one for each of its locals. */
+  readonly places: readonly Place[];
+}
+
+/**
+ * A compiled graph before code generation: kernels, the order in which they run, and the plan of
+ * memory. Inputs are bound in order; `vars` get their values at each run. A run ends after the first
+ * step that finds an index out of range; steps that write over inputs come after all that can.
+ */
+export interface Program {
+  /** Distinct kernels; several steps may share one. */
+  readonly kernels: readonly Kernel[];
+  readonly steps: readonly Step[];
+  readonly inputs: readonly Binding[];
+  readonly outputs: readonly OutputBinding[];
+  readonly vars: readonly Var[];
+  /** Bytes of the scratch arena; its content is lost between runs. */
+  readonly scratchBytes: number;
+}
+
+/**
+ * Where compiled code leaves the first index found out of range: four i32 at this byte address of a
+ * device's memory: found (0 or 1), number of the check in its kernel, value, size.
+ */
+export const FAILURE_RECORD = 16;
+
+/** Scratch buffers start at multiples of this many bytes. */
+export const ALIGNMENT = 64;
+
+export function alignUp(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}
+
+/** What a device runs, and what the compiler must know to make it. */
+export type Target =
+  | { readonly kind: 'graph' }
+  | { readonly kind: 'kernels' }
+  | { readonly kind: 'wasm'; readonly relaxedSimd: boolean; readonly maximumPages: number };
+
+/** Code for one kind of target. */
+export type Code =
+  | {
+      readonly kind: 'graph';
+      readonly outputs: readonly Node[];
+      readonly inputs: readonly (Node & { readonly op: 'buffer' })[];
+    }
+  | { readonly kind: 'kernels'; readonly program: Program }
+  | {
+      readonly kind: 'wasm';
+      readonly program: Program;
+      readonly bytes: Uint8Array<ArrayBuffer>;
+    };

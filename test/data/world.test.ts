@@ -1,0 +1,187 @@
+import { describe, expect, test } from 'vitest';
+import { generateWorld } from '../../src/data/index.ts';
+import type { Question, World } from '../../src/data/index.ts';
+import { isHeldOutPair } from '../../src/data/world/stories.ts';
+
+const SEEDS = [0, 1, 2, 7, 42, 2 ** 32 - 1];
+const worlds: readonly World[] = SEEDS.map((seed) => generateWorld({ seed, characters: 120_000 }));
+const world = generateWorld({ seed: 1 });
+const QUESTION_LINE = /Q: (.*)\n/;
+
+function questionLine(question: Question): string {
+  return QUESTION_LINE.exec(question.prompt)?.[1] ?? '';
+}
+
+describe('generateWorld', () => {
+  test('gives the same world for the same seed and another one for another seed', () => {
+    const again = generateWorld({ seed: 1, characters: 120_000 });
+    expect(again).toEqual(worlds[1]);
+    expect(worlds[0]?.train).not.toBe(worlds[1]?.train);
+  });
+
+  test('writes the length that was asked for, and a document more at most', () => {
+    expect(world.train.length).toBeGreaterThanOrEqual(399_999);
+    expect(world.train.length).toBeLessThan(400_300);
+    expect(world.validation.length).toBeGreaterThan(19_900);
+  });
+
+  test('uses at most fifty printable ASCII characters and the line end', () => {
+    for (const { train, validation, questions } of [world, ...worlds]) {
+      const known = new Set(train);
+      expect(known.size).toBeLessThanOrEqual(50);
+      expect([...known].every((each) => each === '\n' || (each >= ' ' && each <= '~'))).toBe(true);
+      const asked = questions.map(({ prompt, answer }) => prompt + answer).join('');
+      expect([...new Set(validation + asked)].filter((each) => !known.has(each))).toEqual([]);
+    }
+  });
+
+  test('divides documents by single blank lines', () => {
+    expect(world.train).toMatch(/[^\n]\n$/);
+    expect(world.train).not.toContain('\n\n\n');
+    for (const document of world.train.split('\n\n')) {
+      expect(document.trim()).toBe(document.replace(/\n$/, ''));
+      expect(document.length).toBeGreaterThan(10);
+    }
+  });
+
+  test.each([
+    [{ seed: -1 }, /seed is -1.*expected an integer/],
+    [{ seed: 0.5 }, /seed is 0\.5/],
+    [{ seed: 1, characters: 100 }, /characters is 100; expected an integer of at least 2000/],
+    [{ seed: 1, characters: Number.NaN }, /characters is NaN/],
+  ])('rejects %j', (options, message) => {
+    expect(() => generateWorld(options)).toThrow(message);
+  });
+});
+
+describe('held-out questions', () => {
+  test('are the same 200 for every seed, each asked once', () => {
+    expect(world.questions).toHaveLength(200);
+    expect(new Set(world.questions.map(({ prompt }) => prompt)).size).toBe(200);
+    for (const { questions } of worlds) {
+      expect(questions).toEqual(world.questions);
+    }
+  });
+
+  test('never occur in the training or validation text of any seed', () => {
+    for (const { train, validation } of [world, ...worlds]) {
+      for (const question of world.questions) {
+        const text = question.kind === 'story'
+          ? question.prompt.slice(0, question.prompt.indexOf('\nA:'))
+          : `${questionLine(question)}\n`;
+        expect(train.includes(text), text).toBe(false);
+        expect(validation.includes(text), text).toBe(false);
+      }
+    }
+  });
+
+  test('end where the answer begins, and the value is part of the answer', () => {
+    for (const { prompt, answer, value } of [...world.questions, ...world.examples]) {
+      expect(prompt.endsWith('\nA: ')).toBe(true);
+      expect(answer).not.toContain('\n');
+      expect(answer).toContain(value);
+      expect(answer.length).toBeLessThanOrEqual(32);
+    }
+  });
+
+  test('fit a context of 112 characters with their answers', () => {
+    for (const { prompt, answer } of world.questions) {
+      expect(prompt.length + answer.length + 1).toBeLessThanOrEqual(112);
+    }
+  });
+
+  test('have one answer: no prompt is ever followed by another one', () => {
+    const answers = new Map<string, string>();
+    for (const { prompt, answer } of [...world.questions, ...world.examples]) {
+      expect(answers.get(prompt) ?? answer).toBe(answer);
+      answers.set(prompt, answer);
+    }
+  });
+
+  test('ask for facts and opposites whose answer is given to other phrasings', () => {
+    const trained = new Map<string, Set<string>>();
+    for (const example of world.examples) {
+      const asked = trained.get(example.answer) ?? new Set();
+      trained.set(example.answer, asked.add(questionLine(example)));
+    }
+    for (const question of world.questions.filter(({ kind }) => /fact|opposite/.test(kind))) {
+      const phrasings = question.kind === 'fact' ? 3 : 2;
+      expect(trained.get(question.answer)?.size, question.prompt).toBe(phrasings);
+    }
+  });
+
+  test('use phrasings that are trained with other entities or numbers', () => {
+    const shape = (question: Question): string => {
+      const subject = question.kind === 'opposite'
+        ? new RegExp(question.answer.split(' ')[0] ?? '', 'g')
+        : /\d+|\bthe [a-z]+\b(?= (has|eat|say|live|made)|[?']|$)|\b(ann|ben|cleo|dan|eva|finn|gus|hana|ida|joe)\b/g;
+      return questionLine(question).replace(subject, '_').replace(/what is the _/, 'what is the _');
+    };
+    const trained = new Set(world.examples.map(shape));
+    for (const question of world.questions.filter(({ kind }) => kind !== 'story')) {
+      expect(trained.has(shape(question)), shape(question)).toBe(true);
+    }
+  });
+});
+
+/** The answer to an arithmetic question, worked out from its text alone. */
+function solve(question: string): string {
+  const [a = 0, b = 0] = (question.match(/\d+/g) ?? []).map(Number);
+  if (/plus|add|\+/.test(question)) {
+    return `${a} plus ${b} is ${a + b}.`;
+  }
+  if (/minus| - /.test(question)) {
+    return `${a} minus ${b} is ${a - b}.`;
+  }
+  if (/take/.test(question)) {
+    return `${a} minus ${b} is ${a - b}.`;
+  }
+  if (/more|less/.test(question)) {
+    return /more/.test(question) ? `${Math.max(a, b)} is more.` : `${Math.min(a, b)} is less.`;
+  }
+  if (/comes after|follows|number after/.test(question)) {
+    return `after ${a} comes ${a + 1}.`;
+  }
+  if (/before|leads to/.test(question)) {
+    return `before ${a} comes ${a - 1}.`;
+  }
+  const numbers = [];
+  for (let number = a; number <= b; number += 1) {
+    numbers.push(number);
+  }
+  return `${numbers.join(' ')}.`;
+}
+
+describe('answers', () => {
+  const both = [...world.questions, ...world.examples];
+
+  test('of arithmetic agree with a calculation from the question', () => {
+    const arithmetic = both.filter(({ kind }) => kind === 'arithmetic');
+    expect(arithmetic.length).toBeGreaterThan(1000);
+    for (const question of arithmetic) {
+      expect(question.answer, question.prompt).toBe(solve(questionLine(question)));
+    }
+  });
+
+  test('of stories are sentences of the story about a single villager', () => {
+    const stories = both.filter(({ kind }) => kind === 'story');
+    expect(stories.length).toBeGreaterThan(1000);
+    for (const { prompt, answer } of stories) {
+      const sentences = prompt.slice(0, prompt.indexOf('\n')).split(/(?<=\.) /);
+      const who = answer.split(' ')[0];
+      expect(sentences.filter((sentence) => sentence.startsWith(`${who} `))).toEqual([answer]);
+    }
+  });
+
+  test('of held-out stories join a villager and an object that never meet in training', () => {
+    const heldOut = new Set(world.questions.filter(({ kind }) => kind === 'story')
+      .map(({ answer }) => answer));
+    for (const { train } of [world, ...worlds]) {
+      const lines = new Set(train.split(/\n|(?<=\.) /));
+      expect([...heldOut].filter((sentence) => lines.has(sentence))).toEqual([]);
+    }
+    const pairs = Array.from({ length: 100 }, (_, index) => [Math.floor(index / 10), index % 10]);
+    expect(pairs.filter(([person = 0, object = 0]) => isHeldOutPair(person, object)).length)
+      .toBe(20);
+  });
+});

@@ -1,0 +1,131 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { pack, runNode, runNpm } from '../support/npm.ts';
+import { filesBelow, ROOT } from '../support/source-tree.ts';
+
+interface Manifest {
+  name: string;
+  version: string;
+  bin: Record<string, string>;
+  exports: Record<string, string | Record<string, string>>;
+}
+
+const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Manifest;
+
+describe('the package', () => {
+  let temp = '';
+  let home = '';
+
+  beforeAll(() => {
+    if (distIsStale()) {
+      const build = runNode(['scripts/build.js'], ROOT);
+      if (build.status !== 0) throw new Error(build.stdout + build.stderr);
+    }
+    temp = mkdtempSync(join(tmpdir(), 'tersor-package-'));
+    home = mkdtempSync(join(tmpdir(), 'tersor-install-'));
+    writeFileSync(join(home, 'package.json'), '{ "private": true, "type": "module" }\n');
+    // The dependency is packed out of node_modules and installed beside, so no network is needed.
+    const tarballs = [pack(ROOT, temp), pack(join(ROOT, 'node_modules', 'commander'), temp)];
+    runNpm(['install', '--offline', '--ignore-scripts', ...tarballs], home);
+  });
+
+  afterAll(() => {
+    for (const folder of [temp, home]) rmSync(folder, { recursive: true, force: true });
+  });
+
+  const tersor = (...args: string[]) =>
+    runNode([join('node_modules', '.bin', 'tersor'), ...args], home);
+
+  test('carries what it needs and nothing else', () => {
+    const carried = filesBelow(join(home, 'node_modules', 'tersor'));
+    expect(carried).toContain('LICENSE');
+    expect(carried).toContain('dist/cli/launch.js');
+    const allowed = /^(dist\/.*|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
+    expect(carried.filter((path) => !allowed.test(path))).toEqual([]);
+    expect(carried.filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))).toEqual([]);
+  });
+
+  test('has a tersor command that knows its version', () => {
+    expect(tersor('--version')).toEqual({ status: 0, stdout: `${manifest.version}\n`, stderr: '' });
+  });
+
+  test('has a tersor command that explains itself', () => {
+    const { status, stdout } = tersor('--help');
+    expect(stdout).toMatch(/^Usage: tersor /);
+    expect(stdout).toContain('--version');
+    expect(status).toBe(0);
+  });
+
+  test('can be imported, the whole and each of its parts', () => {
+    const installed = join(home, 'node_modules', 'tersor');
+    const names = Object.entries(manifest.exports)
+      .filter(([, target]) => typeof target === 'object')
+      .filter(([, target]) => existsSync(join(installed, (target as { default: string }).default)))
+      .map(([subpath]) => `tersor${subpath.slice(1)}`);
+    const script = names
+      .map((name) => `import * as m${names.indexOf(name)} from '${name}';`)
+      .concat("import manifest from 'tersor/package.json' with { type: 'json' };")
+      .concat(
+        `console.log(manifest.version, [${names.map((_, i) => `typeof m${i}`).join(', ')}].join());`,
+      );
+    writeFileSync(join(home, 'imports.js'), script.join('\n'));
+    const { status, stdout, stderr } = runNode(['imports.js'], home);
+    expect(stderr).toBe('');
+    expect(stdout.trim()).toBe(`${manifest.version} ${names.map(() => 'object').join()}`.trim());
+    expect(status).toBe(0);
+  });
+
+  test('exports every part that exists, with its types', () => {
+    const missing: string[] = [];
+    for (const [subpath, target] of Object.entries(manifest.exports)) {
+      if (typeof target === 'string') continue;
+      const source = target['default']!.replace('./dist/', 'src/').replace(/\.js$/, '.ts');
+      if (!existsSync(join(ROOT, source))) continue;
+      for (const path of Object.values(target)) {
+        if (!existsSync(join(ROOT, path))) missing.push(`${subpath}: ${path}`);
+      }
+    }
+    expect(missing).toEqual([]);
+  });
+});
+
+describe('the launcher', () => {
+  const launcher = join('src', 'cli', 'launch.js');
+  const preload = pathToFileURL(join(ROOT, 'test', 'support', 'old-node.js')).href;
+
+  test('refuses an old Node and says what to do', () => {
+    const { status, stdout, stderr } = runNode(['--import', preload, launcher, '--version'], ROOT);
+    expect(stderr).toContain('needs Node 24 or newer; this is Node 20.1.0');
+    expect(stderr).toContain('npm ci');
+    expect(stderr).toContain('npm start');
+    expect(stdout).toBe('');
+    expect(status).toBe(1);
+  });
+
+  test('runs the sources as they stand', () => {
+    const { status, stdout } = runNode([launcher, '--version'], ROOT);
+    expect(stdout).toBe(`${manifest.version}\n`);
+    expect(status).toBe(0);
+  });
+
+  test('keeps to a syntax that an old Node parses', () => {
+    const source = readFileSync(join(ROOT, launcher), 'utf8').replace(/^\s*\/\/.*$/gm, '');
+    expect(source).not.toMatch(/\?\.|\?\?|\bawait\b|node:|&&=|\|\|=|\bstatic\b/);
+  });
+});
+
+/** Whether dist/ is missing or older than a source or than what says how to build it. */
+function distIsStale(): boolean {
+  const built = join(ROOT, 'dist', 'cli', 'launch.js');
+  if (!existsSync(built)) return true;
+  const since = Math.min(
+    ...filesBelow(join(ROOT, 'dist')).map((path) => statSync(join(ROOT, 'dist', path)).mtimeMs),
+  );
+  return [
+    ...filesBelow(join(ROOT, 'src')).map((path) => join(ROOT, 'src', path)),
+    ...['tsconfig.json', 'tsconfig.build.json'].map((path) => join(ROOT, path)),
+  ].some((path) => statSync(path).mtimeMs > since);
+}

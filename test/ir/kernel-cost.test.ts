@@ -1,0 +1,71 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { KernelBuilder } from '../../src/ir/kernel/builder.ts';
+import { type KernelCost, kernelCost } from '../../src/ir/kernel/cost.ts';
+import { add, LANE, mul, sub, varIndex } from '../../src/ir/kernel/index-expr.ts';
+import { variable } from '../../src/ir/shape.ts';
+import { anyRecipe, buildRecipe } from '../support/random-kernel.ts';
+
+/** Reads 4 elements `step` apart in each of n turns, and adds them up. */
+function strided(step: number, masked = false): KernelCost {
+  const b = new KernelBuilder();
+  const x = b.buffer('x', 'bf16', 1000, 'in');
+  const out = b.buffer('out', 'f32', 4, 'out');
+  const n = varIndex(variable('n', 1, 10));
+  const [sum] = b.loop(n, 'reduce', [b.splat(b.const('f32', 0))], (i, [acc]) => {
+    const value = b.load(x, add(i, mul(LANE, step)), masked ? [sub(i, 3)] : []);
+    return [b.fma(b.splat(value), b.splat(value), acc)];
+  });
+  b.store(out, LANE, sum);
+  return kernelCost(b.build('strided'));
+}
+
+describe('the cost of a kernel', () => {
+  test('counts operations and bytes, vars at their maximum', () => {
+    expect(strided(1)).toMatchObject({ flops: 80, loads: 80, stores: 16 });
+  });
+
+  test('grows with strides and masks', () => {
+    const unit = strided(1).instructions;
+    expect(strided(2).instructions).toBeGreaterThan(2 * unit - 1);
+    expect(strided(1, true).instructions).toBeGreaterThan(unit);
+    expect(strided(3).instructions).toBe(strided(2).instructions);
+  });
+
+  test('counts a loop that depends on another at its mean', () => {
+    const b = new KernelBuilder();
+    const out = b.buffer('out', 'f32', 9, 'out');
+    b.loop(9, 'serial', [], (i) => {
+      b.loop(add(i, 1), 'serial', [], (j) => b.store(out, j, b.const('f32', 1)));
+    });
+    expect(kernelCost(b.build('triangle')).stores).toBe(4 * 45);
+  });
+
+  test('prefers vectors to single elements', () => {
+    const build = (lanes: number) => {
+      const b = new KernelBuilder();
+      const x = b.buffer('x', 'f32', 64, 'in');
+      const out = b.buffer('out', 'f32', 64, 'out');
+      b.loop(64 / lanes, 'serial', [], (i) => {
+        const at = lanes === 1 ? i : add(mul(i, 4), LANE);
+        b.store(out, at, b.unary('sqrt', b.load(x, at)));
+      });
+      return kernelCost(b.build('sqrt'));
+    };
+    const [single, vector] = [build(1), build(4)];
+    expect(vector.instructions * 4).toBe(single.instructions);
+    expect({ ...vector, instructions: 0 }).toEqual({ ...single, instructions: 0 });
+  });
+
+  test('is finite and not negative', () => {
+    fc.assert(
+      fc.property(anyRecipe(), (recipe) => {
+        for (const cost of Object.values(kernelCost(buildRecipe(recipe, 'masked')))) {
+          expect(cost).toBeGreaterThanOrEqual(0);
+          expect(Number.isFinite(cost)).toBe(true);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
