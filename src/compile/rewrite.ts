@@ -1,8 +1,9 @@
 import { debug, debugging } from '../base/env.ts';
 import { DTYPES } from '../ir/dtype.ts';
 import { roundTo } from '../ir/float-formats.ts';
-import { binary, dot, full, permute, scalar } from '../ir/graph/build.ts';
+import { binary, dot, full, permute, reshape, scalar } from '../ir/graph/build.ts';
 import { BINARY, COMPARE, UNARY } from '../ir/graph/functions.ts';
+import { castNumber } from '../ir/graph/ops/elementwise.ts';
 import { printGraph } from '../ir/graph/print.ts';
 import { rebuild } from '../ir/graph/rebuild.ts';
 import type { Node } from '../ir/graph/types.ts';
@@ -45,7 +46,7 @@ export const constantFolding: Pass = {
       case 'compare':
         return constantLike(node, Number(COMPARE[node.arg.fn](x, y as number)));
       case 'cast':
-        return constantLike(node, x);
+        return constantLike(node, castNumber(x, node.src[0].dtype, node.dtype));
       case 'where':
         return node.src[x !== 0 ? 1 : 2];
       default:
@@ -53,6 +54,17 @@ export const constantFolding: Pass = {
     }
   },
 };
+
+/** A reshape of a reshape is one, and so is an exchange of axes exchanged before. */
+export const joinedMovements: Pass = { name: 'joined movements', start: () => joined };
+
+function joined(node: Node): Node {
+  const [x] = node.src;
+  if (node.op === 'reshape' && x.op === 'reshape') return reshape(x.src[0], node.shape);
+  if (node.op !== 'permute' || x.op !== 'permute') return node;
+  const inner = x.arg.order;
+  return permute(x.src[0], node.arg.order.map((axis) => inner[axis]));
+}
 
 /** x * 1, x / 1, x - 0, -(-x), x + (-y), where(c, x, x): only what is exact for every x. */
 export const identities: Pass = {
@@ -121,7 +133,8 @@ export const transposedProducts: Pass = {
     const last = (x: Node, count: number) => {
       const axes = upTo(0, x.shape.length);
       const split = axes.length - count;
-      return permute(x, [...axes.slice(0, batch), ...axes.slice(split), ...axes.slice(batch, split)]);
+      const order = [...axes.slice(0, batch), ...axes.slice(split), ...axes.slice(batch, split)];
+      return joined(permute(x, order));
     };
     return dot(last(b, b.shape.length - batch - contract), last(a, contract), batch, contract);
   },
@@ -149,6 +162,7 @@ export const commonSubexpressions: Pass = {
 
 /** The passes in the order in which they run. */
 export const PASSES: readonly Pass[] = [
+  joinedMovements,
   constantFolding,
   identities,
   powerOfTwoDivision,

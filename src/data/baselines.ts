@@ -1,7 +1,7 @@
 import type { Question } from './world/exchange.ts';
 
-export { NgramModel } from './ngram.ts';
 export type { NgramOptions } from './ngram.ts';
+export { NgramModel } from './ngram.ts';
 
 /** How many of some questions were answered exactly. */
 export interface Score {
@@ -44,17 +44,19 @@ export function majorityValues(
     counts.set(example.value, (counts.get(example.value) ?? 0) + 1);
     groups.set(group, counts);
   }
-  return new Map([...groups].map(([group, counts]) => {
-    let best = '';
-    let most = 0;
-    for (const [value, count] of counts) {
-      if (count > most) {
-        best = value;
-        most = count;
+  return new Map(
+    [...groups].map(([group, counts]) => {
+      let best = '';
+      let most = 0;
+      for (const [value, count] of counts) {
+        if (count > most) {
+          best = value;
+          most = count;
+        }
       }
-    }
-    return [group, best];
-  }));
+      return [group, best];
+    }),
+  );
 }
 
 /**
@@ -97,9 +99,11 @@ export function exactMatch(
   const kinds = [...new Set(questions.map((question) => question.kind))];
   return {
     all: score(right),
-    byKind: new Map(kinds.map((kind) => {
-      return [kind, score(right.filter((_, index) => questions[index]?.kind === kind))];
-    })),
+    byKind: new Map(
+      kinds.map((kind) => {
+        return [kind, score(right.filter((_, index) => questions[index]?.kind === kind))];
+      }),
+    ),
     answers,
   };
 }

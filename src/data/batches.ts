@@ -1,5 +1,5 @@
-import { SeededRandom } from './random.ts';
 import type { RandomState } from './random.ts';
+import { SeededRandom } from './random.ts';
 
 /** What to draw batches from; `batch` in rows, `sequence` in tokens per row. */
 export interface BatchSamplerOptions {
@@ -7,6 +7,11 @@ export interface BatchSamplerOptions {
   readonly batch: number;
   readonly sequence: number;
   readonly seed: number;
+  /**
+   * Where windows may start, such as `documentStarts`; without it they start anywhere. Starts too
+   * near the end for a whole window are left out.
+   */
+  readonly starts?: ArrayLike<number> | undefined;
 }
 
 /** One batch; both arrays are row-major, shape [batch, sequence]. */
@@ -21,12 +26,13 @@ export interface BatchSamplerState {
   readonly tokens: number;
   readonly batch: number;
   readonly sequence: number;
+  readonly starts: number;
   readonly drawn: number;
   readonly random: RandomState;
 }
 
 /**
- * Draws windows of `sequence + 1` tokens at uniform random starts.
+ * Draws windows of `sequence + 1` tokens at random starts, each equally likely.
  *
  * The same tokens, sizes and seed give the same batches on every engine, and `state` and `restore`
  * let a stopped run continue with exactly the batches it would have seen.
@@ -35,13 +41,15 @@ export class BatchSampler {
   readonly batch: number;
   readonly sequence: number;
   readonly #tokens: ArrayLike<number>;
-  readonly #starts: number;
+  /** How many starts there are, and which; without a list they are 0, 1, 2 and so on. */
+  readonly #startCount: number;
+  readonly #starts: Int32Array | undefined;
   readonly #random: SeededRandom;
   #drawn = 0;
 
   /**
    * @throws RangeError if a size is not a positive integer, or if `tokens` is shorter than one
-   *   window of `sequence + 1`.
+   *   window of `sequence + 1`, or if no start leaves room for a window.
    */
   constructor(options: BatchSamplerOptions) {
     const { tokens, batch, sequence, seed } = options;
@@ -49,14 +57,16 @@ export class BatchSampler {
     requireSize('sequence', sequence);
     if (tokens.length < sequence + 1) {
       throw new RangeError(
-        `tokens has length ${tokens.length}; expected at least sequence + 1 = ${sequence + 1}. `
-        + 'Use a longer text or a shorter sequence.',
+        `tokens has length ${tokens.length}; expected at least sequence + 1 = ${sequence + 1}. ` +
+          'Use a longer text or a shorter sequence.',
       );
     }
     this.batch = batch;
     this.sequence = sequence;
     this.#tokens = tokens;
-    this.#starts = tokens.length - sequence;
+    const room = tokens.length - sequence;
+    this.#starts = options.starts === undefined ? undefined : usableStarts(options.starts, room);
+    this.#startCount = this.#starts?.length ?? room;
     this.#random = new SeededRandom(seed);
   }
 
@@ -71,7 +81,8 @@ export class BatchSampler {
     const inputs = new Int32Array(batch * sequence);
     const targets = new Int32Array(batch * sequence);
     for (let row = 0; row < batch; row += 1) {
-      const start = this.#random.integer(this.#starts);
+      const drawn = this.#random.integer(this.#startCount);
+      const start = this.#starts === undefined ? drawn : (this.#starts[drawn] as number);
       for (let column = 0; column < sequence; column += 1) {
         inputs[row * sequence + column] = this.#tokens[start + column] as number;
         targets[row * sequence + column] = this.#tokens[start + column + 1] as number;
@@ -87,6 +98,7 @@ export class BatchSampler {
       tokens: this.#tokens.length,
       batch: this.batch,
       sequence: this.sequence,
+      starts: this.#startCount,
       drawn: this.#drawn,
       random: this.#random.state(),
     };
@@ -99,11 +111,11 @@ export class BatchSampler {
    */
   restore(state: BatchSamplerState): void {
     const own = this.state();
-    for (const name of ['tokens', 'batch', 'sequence'] as const) {
+    for (const name of ['tokens', 'batch', 'sequence', 'starts'] as const) {
       if (state[name] !== own[name]) {
         throw new RangeError(
-          `state.${name} is ${state[name]}; expected ${own[name]}, as in this sampler. Resume with `
-          + 'the text, batch and sequence that the state was taken with.',
+          `state.${name} is ${state[name]}; expected ${own[name]}, as in this sampler. Resume with ` +
+            'the text, batch, sequence and starts that the state was taken with.',
         );
       }
     }
@@ -115,6 +127,41 @@ export class BatchSampler {
     this.#random.restore(state.random);
     this.#drawn = state.drawn;
   }
+}
+
+/**
+ * Where the documents of a text begin: at 0 and after every blank line, in UTF-16 units, which are
+ * also token positions if every character is one token and one unit, as in ASCII text.
+ *
+ * Windows that start with a document see its whole context, and nothing before it that a model
+ * would first have to learn to ignore.
+ */
+export function documentStarts(text: string): Int32Array {
+  const starts = [0];
+  for (let at = text.indexOf('\n\n'); at !== -1; at = text.indexOf('\n\n', at + 2)) {
+    if (at + 2 < text.length) {
+      starts.push(at + 2);
+    }
+  }
+  return Int32Array.from(starts);
+}
+
+function usableStarts(starts: ArrayLike<number>, room: number): Int32Array {
+  const all = Array.from(starts);
+  const wrong = all.findIndex((start) => !Number.isInteger(start) || start < 0);
+  if (wrong !== -1) {
+    throw new RangeError(
+      `starts[${wrong}] is ${all[wrong]}; expected a token position. Pass integers from 0 on.`,
+    );
+  }
+  const usable = all.filter((start) => start < room);
+  if (usable.length === 0) {
+    throw new RangeError(
+      `starts has no position below ${room}, where a whole window fits; expected at least one. ` +
+        'Use a longer text or a shorter sequence.',
+    );
+  }
+  return Int32Array.from(usable);
 }
 
 function requireSize(name: string, value: number): void {

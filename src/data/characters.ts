@@ -31,15 +31,15 @@ export class CharacterTokenizer {
   constructor(characters: readonly string[], options: CharacterTokenizerOptions = {}) {
     if (!Array.isArray(characters) || characters.length === 0) {
       throw new RangeError(
-        'characters is empty; expected at least one character. Build the tokenizer from a text '
-        + 'that is not empty.',
+        'characters is empty; expected at least one character. Build the tokenizer from a text ' +
+          'that is not empty.',
       );
     }
     for (const character of characters) {
       if (typeof character !== 'string' || Array.from(character).length !== 1) {
         throw new RangeError(
-          `characters holds ${JSON.stringify(character)}; expected strings of one code point each. `
-          + 'Split longer strings into their characters.',
+          `characters holds ${JSON.stringify(character)}; expected strings of one code point each. ` +
+            'Split longer strings into their characters.',
         );
       }
     }
@@ -53,8 +53,8 @@ export class CharacterTokenizer {
     }
     if (options.unknown !== undefined && !ids.has(options.unknown)) {
       throw new RangeError(
-        `unknown is ${JSON.stringify(options.unknown)}, which is not in the vocabulary; expected `
-        + `one of its ${sorted.length} characters. Choose one of them or add it to the text.`,
+        `unknown is ${JSON.stringify(options.unknown)}, which is not in the vocabulary; expected ` +
+          `one of its ${sorted.length} characters. Choose one of them or add it to the text.`,
       );
     }
     this.characters = Object.freeze(sorted);
@@ -77,12 +77,16 @@ export class CharacterTokenizer {
   /** @throws TypeError or RangeError if `json` is not what `toJSON` writes. */
   static fromJSON(json: unknown): CharacterTokenizer {
     const record = json as Partial<CharacterTokenizerJson> | null | undefined;
-    if (typeof record !== 'object' || record === null || record.type !== 'character'
-      || !Array.isArray(record.characters)
-      || (record.unknown !== undefined && typeof record.unknown !== 'string')) {
+    if (
+      typeof record !== 'object' ||
+      record === null ||
+      record.type !== 'character' ||
+      !Array.isArray(record.characters) ||
+      (record.unknown !== undefined && typeof record.unknown !== 'string')
+    ) {
       throw new TypeError(
-        `json is ${shorten(JSON.stringify(json))}; expected {"type": "character", "characters": `
-        + '[...]}. Pass what toJSON of a CharacterTokenizer returned.',
+        `json is ${shorten(JSON.stringify(json))}; expected {"type": "character", "characters": ` +
+          '[...]}. Pass what toJSON of a CharacterTokenizer returned.',
       );
     }
     return new CharacterTokenizer(record.characters, { unknown: record.unknown });
@@ -108,9 +112,9 @@ export class CharacterTokenizer {
       const id = this.#ids.get(character) ?? standIn;
       if (id === undefined) {
         throw new RangeError(
-          `text holds ${describe(character)} at position ${position}, which is not among the `
-          + `${this.size} characters of the vocabulary. Remove it, or build the tokenizer from a `
-          + 'text that holds it, or with an unknown character to stand for it.',
+          `text holds ${describe(character)} at position ${position}, which is not among the ` +
+            `${this.size} characters of the vocabulary. Remove it, or build the tokenizer from a ` +
+            'text that holds it, or with an unknown character to stand for it.',
         );
       }
       ids[count] = id;
@@ -131,8 +135,8 @@ export class CharacterTokenizer {
       const character = this.characters[ids[index] as number];
       if (character === undefined) {
         throw new RangeError(
-          `ids[${index}] is ${ids[index]}; expected an integer from 0 to ${this.size - 1}. `
-          + 'Decode ids with the tokenizer that they were made for.',
+          `ids[${index}] is ${ids[index]}; expected an integer from 0 to ${this.size - 1}. ` +
+            'Decode ids with the tokenizer that they were made for.',
         );
       }
       parts.push(character);

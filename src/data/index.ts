@@ -1,15 +1,16 @@
 /** Text and data for training; everything here also runs in a browser. */
-export { exactMatch, majorityBaseline, majorityValues } from './baselines.ts';
+
 export type { GroupOf, MatchReport, Score } from './baselines.ts';
-export { BatchSampler } from './batches.ts';
+export { exactMatch, majorityBaseline, majorityValues } from './baselines.ts';
 export type { BatchSamplerOptions, BatchSamplerState, TokenBatch } from './batches.ts';
-export { CharacterTokenizer } from './characters.ts';
+export { BatchSampler, documentStarts } from './batches.ts';
 export type { CharacterTokenizerJson, CharacterTokenizerOptions } from './characters.ts';
-export { NgramModel } from './ngram.ts';
+export { CharacterTokenizer } from './characters.ts';
 export type { NgramOptions } from './ngram.ts';
-export { hashText, SeededRandom } from './random.ts';
+export { NgramModel } from './ngram.ts';
 export type { RandomState } from './random.ts';
-export { ANSWER_MARK, promptOf, QUESTION_MARK } from './world/exchange.ts';
+export { hashText, SeededRandom } from './random.ts';
 export type { Question, QuestionKind } from './world/exchange.ts';
-export { generateWorld } from './world/world.ts';
+export { ANSWER_MARK, promptOf, QUESTION_MARK } from './world/exchange.ts';
 export type { World, WorldOptions } from './world/world.ts';
+export { generateWorld } from './world/world.ts';

@@ -46,9 +46,11 @@ export class NgramModel {
    */
   next(context: string): Map<string, number> {
     const probabilities = this.#distribution(this.#known(context));
-    return new Map(this.#tokenizer.characters.map((character, id) => {
-      return [character, probabilities[id] as number];
-    }));
+    return new Map(
+      this.#tokenizer.characters.map((character, id) => {
+        return [character, probabilities[id] as number];
+      }),
+    );
   }
 
   /**
@@ -73,7 +75,9 @@ export class NgramModel {
   /** The ids of the end of a text; an unknown character ends every context, as -1 matches none. */
   #known(text: string): number[] {
     const ids = new Map(this.#tokenizer.characters.map((character, id) => [character, id]));
-    return Array.from(text).slice(-this.order).map((character) => ids.get(character) ?? -1);
+    return Array.from(text)
+      .slice(-this.order)
+      .map((character) => ids.get(character) ?? -1);
   }
 
   #distribution(context: readonly number[]): Float64Array {

@@ -89,12 +89,15 @@ export class SeededRandom {
 
   /** @throws RangeError if `state` is not four 32-bit integers, of which one is not zero. */
   restore(state: RandomState): void {
-    const valid = Array.isArray(state) && state.length === 4 && state.some((word) => word !== 0)
-      && state.every((word) => Number.isInteger(word) && word >= 0 && word <= 0xffffffff);
+    const valid =
+      Array.isArray(state) &&
+      state.length === 4 &&
+      state.some((word) => word !== 0) &&
+      state.every((word) => Number.isInteger(word) && word >= 0 && word <= 0xffffffff);
     if (!valid) {
       throw new RangeError(
-        `state is ${JSON.stringify(state)}; expected four integers from 0 to 4294967295, not all `
-        + 'zero. Pass what state() returned.',
+        `state is ${JSON.stringify(state)}; expected four integers from 0 to 4294967295, not all ` +
+          'zero. Pass what state() returned.',
       );
     }
     this.#a = state[0] | 0;

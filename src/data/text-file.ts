@@ -27,8 +27,8 @@ export async function readTextFile(path: string): Promise<string> {
   if (bad !== -1) {
     const byte = (bytes[bad] as number).toString(16).toUpperCase().padStart(2, '0');
     throw new Error(
-      `file ${quote(path)} is not valid UTF-8: the byte 0x${byte} at offset ${bad} begins no `
-      + 'complete character. Save the file as UTF-8, or choose a text file.',
+      `file ${quote(path)} is not valid UTF-8: the byte 0x${byte} at offset ${bad} begins no ` +
+        'complete character. Save the file as UTF-8, or choose a text file.',
     );
   }
   const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
@@ -84,11 +84,16 @@ function sequenceLength(lead: number): number {
 /** Excludes overlong forms, surrogates and code points above U+10FFFF. */
 function secondByteRange(lead: number): readonly [number, number] {
   switch (lead) {
-    case 0xe0: return [0xa0, 0xbf];
-    case 0xed: return [0x80, 0x9f];
-    case 0xf0: return [0x90, 0xbf];
-    case 0xf4: return [0x80, 0x8f];
-    default: return CONTINUATION;
+    case 0xe0:
+      return [0xa0, 0xbf];
+    case 0xed:
+      return [0x80, 0x9f];
+    case 0xf0:
+      return [0x90, 0xbf];
+    case 0xf4:
+      return [0x80, 0x8f];
+    default:
+      return CONTINUATION;
   }
 }
 
@@ -118,21 +123,21 @@ function explain(path: string, error: unknown): unknown {
   }
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     return new Error(
-      `file ${quote(path)} does not exist; expected a text file. Check the path; a relative path `
-      + 'starts at the current folder.',
+      `file ${quote(path)} does not exist; expected a text file. Check the path; a relative path ` +
+        'starts at the current folder.',
       { cause: error },
     );
   }
   if (code === 'EACCES' || code === 'EPERM') {
     return new Error(
-      `file ${quote(path)} may not be read (${code}); expected a readable text file. Change its `
-      + 'permissions or choose another file.',
+      `file ${quote(path)} may not be read (${code}); expected a readable text file. Change its ` +
+        'permissions or choose another file.',
       { cause: error },
     );
   }
   return new Error(
-    `file ${quote(path)} could not be read (${code}); expected a readable text file. Check the `
-    + 'path and the disk, or choose another file.',
+    `file ${quote(path)} could not be read (${code}); expected a readable text file. Check the ` +
+      'path and the disk, or choose another file.',
     { cause: error },
   );
 }

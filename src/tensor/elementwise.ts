@@ -144,27 +144,21 @@ export abstract class Elementwise extends Handle {
   /** Python's remainder: the sign of the divisor. */
   remainder(other: Operand): this {
     const { x, y, other: divisor } = this.pair('remainder', other);
-    const rest = g.binary('rem', x, y);
-    const zero = g.constLike(rest, 0);
-    const differs = g.binary(
-      'xor',
-      g.compare('lt', rest, zero),
-      g.compare('lt', y, zero),
-    );
-    const wrong = g.binary('and', differs, g.compare('ne', rest, zero));
+    const { rest, wrong } = divide(x, y);
     return this.derive(g.where(wrong, g.binary('add', rest, y), rest), divisor);
   }
-  /** The floor of the exact quotient. */
+  /** The floor of the exact quotient; floats of infinity NaN, as in PyTorch. */
   floorDivide(other: Operand): this {
     const { x, y, other: divisor } = this.pair('floorDivide', other);
-    const rest = this.remainder(other).node;
-    if (!isFloat(x.dtype)) return this.derive(g.binary('div', g.binary('sub', x, rest), y), divisor);
-    // (x - rest) / y is a whole number but for rounding. Where the divisor is infinite or zero the
-    // remainder says nothing and the quotient itself is the answer.
+    const { rest, wrong } = divide(x, y);
+    const below = g.cast(wrong, x.dtype);
+    if (!isFloat(x.dtype)) return this.derive(g.binary('sub', g.binary('div', x, y), below), divisor);
+    // A whole number but for rounding.
     const whole = g.unary('round', g.binary('div', g.binary('sub', x, rest), y));
-    const plain = g.unary('floor', g.binary('div', x, y));
-    const usable = g.compare('eq', rest, rest);
-    return this.derive(g.where(usable, whole, plain), divisor);
+    const byZero = g.unary('floor', g.binary('div', x, y));
+    const zero = g.constLike(y, 0);
+    const result = g.where(g.compare('eq', y, zero), byZero, g.binary('sub', whole, below));
+    return this.derive(result, divisor);
   }
 
   /** NaN where either is NaN. */
@@ -296,9 +290,9 @@ export abstract class Elementwise extends Handle {
     return this.derive(g.where(dead, zero, this.node));
   }
 
-  /** 1 / (1 + e^-x), without overflow on either side. */
+  /** 1 / (1 + e^-x). */
   sigmoid(): this {
-    return this.neg().exp().add(1).reciprocal();
+    return this.#float('sigmoid');
   }
 
   /** x sigmoid(x). */
@@ -315,4 +309,12 @@ export abstract class Elementwise extends Handle {
     const cubic = this.mul(this).mul(this).mul(0.044715).add(this);
     return this.mul(0.5).mul(cubic.mul(Math.sqrt(2 / Math.PI)).tanh().add(1));
   }
+}
+
+/** The C remainder, and where its sign is not the divisor's: floor and quotient then differ by 1. */
+function divide(x: Node, y: Node): { rest: Node; wrong: Node } {
+  const rest = g.binary('rem', x, y);
+  const zero = g.constLike(rest, 0);
+  const differs = g.binary('xor', g.compare('lt', rest, zero), g.compare('lt', y, zero));
+  return { rest, wrong: g.binary('and', differs, g.compare('ne', rest, zero)) };
 }

@@ -39,6 +39,11 @@ export class Lazy {
     return this.#references === 0;
   }
 
+  /** Counts owners beyond the one that made it: 0 when nobody else can see the value. */
+  get sharers(): number {
+    return this.#references - 1 + (this.#storage?.isUnshared === false ? 1 : 0);
+  }
+
   retain(): void {
     this.#references++;
   }

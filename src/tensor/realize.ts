@@ -27,13 +27,21 @@ function cacheOf(device: Device): LruMap<string, Promise<Executable>> {
 }
 
 /** A graph cut where memory already holds a value. */
-interface Cut {
+export interface Cut {
   readonly outputs: Node[];
   readonly inputs: BufferNode[];
   readonly storages: Storage[];
 }
 
-function cutAtMemory(outputs: readonly Node[]): Cut {
+/**
+ * Replaces what is in memory by its buffers.
+ *
+ * @param isBound buffers that will be bound later (the arguments of a trace)
+ */
+export function cutAtMemory(
+  outputs: readonly Node[],
+  isBound: (node: Node) => boolean = () => false,
+): Cut {
   const live = (node: Node) => storageOf(node.id);
   const replaced = new Map<number, Node>();
   const inputs = new Map<number, BufferNode>();
@@ -46,6 +54,8 @@ function cutAtMemory(outputs: readonly Node[]): Cut {
         storages.push(storage);
       }
       replaced.set(node.id, storage.node);
+    } else if (isBound(node)) {
+      replaced.set(node.id, node);
     } else if (node.op === 'buffer') {
       throw new TypeError(
         `the array ${node.arg.name} is not in memory: it was disposed of, or belongs to a jit trace ` +

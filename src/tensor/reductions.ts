@@ -56,7 +56,7 @@ export abstract class Reductions extends Movement {
     return centred.mul(centred).sum(axes, keepdim).div(Math.max(0, count - correction));
   }
   std(axes: Axes = null, correction = 1, keepdim = false): this {
-    return this.var(axes, correction, keepdim).sqrt();
+    return rootOf(this.var(axes, correction, keepdim));
   }
 
   any(axes: Axes = null, keepdim = false): this {
@@ -116,11 +116,17 @@ export abstract class Reductions extends Movement {
 
   /** The 2-norm (or the p-norm for p = 1, 2). */
   norm(p: 1 | 2 = 2, axes: Axes = null, keepdim = false): this {
-    return p === 1 ? this.abs().sum(axes, keepdim) : this.mul(this).sum(axes, keepdim).sqrt();
+    return p === 1 ? this.abs().sum(axes, keepdim) : rootOf(this.mul(this).sum(axes, keepdim));
   }
 }
 
 /** Removes reduced axes (of size 1) unless they are kept. */
 export function dropAxes(node: Node, axes: readonly number[], keepdim: boolean): Node {
   return keepdim ? node : g.reshape(node, node.shape.filter((_, i) => !axes.includes(i)));
+}
+
+/** The root whose gradient at 0 is 0, as PyTorch has it for norms and deviations. */
+function rootOf<H extends Reductions>(x: H): H {
+  const zero = x.eq(0);
+  return zero.where(0, zero.where(1, x).sqrt()) as H;
 }

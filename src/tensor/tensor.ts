@@ -9,8 +9,9 @@ import type { Handle, Nested } from './handle.ts';
 import { Indexing } from './indexing.ts';
 import { Lazy } from './lazy.ts';
 import { Movement } from './movement.ts';
+import { leave } from './scope.ts';
 import { allocate } from './storage.ts';
-import { stopGradient } from './trace.ts';
+import { stopGradient } from './stop-gradient.ts';
 
 /**
  * An n-dimensional array. Operations are lazy: they build a graph, which is compiled and run when
@@ -19,6 +20,13 @@ import { stopGradient } from './trace.ts';
 export class Tensor extends Indexing {
   protected wrap(lazy: Lazy): this {
     return new Tensor(lazy) as this;
+  }
+
+  /** @internal A handle that belongs to no scope. */
+  static outsideScopes(lazy: Lazy): Tensor {
+    const handle = new Tensor(lazy);
+    leave(handle);
+    return handle;
   }
 
   detach(): this {

@@ -1,9 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import {
-  exactMatch, generateWorld, majorityBaseline, majorityValues, NgramModel,
-} from '../../src/data/index.ts';
 import type { Question } from '../../src/data/index.ts';
+import {
+  exactMatch,
+  generateWorld,
+  majorityBaseline,
+  majorityValues,
+  NgramModel,
+} from '../../src/data/index.ts';
 
 function question(skill: string, answer: string, value: string): Question {
   return { kind: 'fact', skill, prompt: `Q: ${answer}\nA: `, answer, value };
@@ -25,8 +29,12 @@ describe('majority baseline', () => {
   });
 
   test('counts values by group, the first of equals winning', () => {
-    expect(majorityValues(examples, ({ skill }) => skill))
-      .toEqual(new Map([['food', 'soup'], ['home', 'the mill']]));
+    expect(majorityValues(examples, ({ skill }) => skill)).toEqual(
+      new Map([
+        ['food', 'soup'],
+        ['home', 'the mill'],
+      ]),
+    );
     expect(() => majorityValues([])).toThrow('examples is empty');
   });
 });
@@ -34,7 +42,9 @@ describe('majority baseline', () => {
 describe('exactMatch', () => {
   test('counts by kind and keeps the answers', () => {
     const questions: Question[] = [
-      question('food', 'a', 'a'), question('food', 'b', 'b'), { ...question('add', 'c', 'c'), kind: 'story' },
+      question('food', 'a', 'a'),
+      question('food', 'b', 'b'),
+      { ...question('add', 'c', 'c'), kind: 'story' },
     ];
     const report = exactMatch(questions, ({ answer }) => (answer === 'b' ? 'b ' : answer));
     expect(report.all).toEqual({ right: 2, asked: 3, share: 2 / 3 });
@@ -64,10 +74,12 @@ function slowNext(text: string, order: number, context: string): Map<string, num
       break;
     }
     const shorter = result;
-    result = new Map(characters.map((each) => [
-      each,
-      ((counts.get(each) ?? 0) + counts.size * (shorter.get(each) ?? 0)) / (total + counts.size),
-    ]));
+    result = new Map(
+      characters.map((each) => [
+        each,
+        ((counts.get(each) ?? 0) + counts.size * (shorter.get(each) ?? 0)) / (total + counts.size),
+      ]),
+    );
   }
   return result;
 }
@@ -76,15 +88,18 @@ describe('NgramModel', () => {
   test('agrees with counting every occurrence anew', () => {
     const texts = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), minLength: 1, maxLength: 60 });
     const contexts = fc.string({ unit: fc.constantFrom('a', 'b', 'c', 'z'), maxLength: 8 });
-    fc.assert(fc.property(texts, contexts, fc.integer({ min: 1, max: 6 }), (text, context, order) => {
-      const fast = new NgramModel(text, { order }).next(context);
-      const slow = slowNext(text, order, context);
-      expect([...fast.keys()].sort()).toEqual([...slow.keys()].sort());
-      for (const [character, probability] of slow) {
-        expect(fast.get(character)).toBeCloseTo(probability, 12);
-      }
-      expect([...fast.values()].reduce((sum, each) => sum + each)).toBeCloseTo(1, 10);
-    }), { numRuns: 300 });
+    fc.assert(
+      fc.property(texts, contexts, fc.integer({ min: 1, max: 6 }), (text, context, order) => {
+        const fast = new NgramModel(text, { order }).next(context);
+        const slow = slowNext(text, order, context);
+        expect([...fast.keys()].sort()).toEqual([...slow.keys()].sort());
+        for (const [character, probability] of slow) {
+          expect(fast.get(character)).toBeCloseTo(probability, 12);
+        }
+        expect([...fast.values()].reduce((sum, each) => sum + each)).toBeCloseTo(1, 10);
+      }),
+      { numRuns: 300 },
+    );
   });
 
   test('gives the same distribution when it is asked again', () => {

@@ -1,30 +1,38 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BatchSampler, SeededRandom } from '../../src/data/index.ts';
+import { BatchSampler, documentStarts, SeededRandom } from '../../src/data/index.ts';
 
 const tokens = Int32Array.from({ length: 500 }, (_, index) => index);
 
 describe('BatchSampler', () => {
   test('draws windows of the text, with targets one token later', () => {
-    fc.assert(fc.property(
-      fc.integer({ min: 1, max: 8 }),
-      fc.integer({ min: 1, max: 64 }),
-      fc.integer({ min: 0, max: 2 ** 32 - 1 }),
-      (batch, sequence, seed) => {
-        const { inputs, targets } = new BatchSampler({ tokens, batch, sequence, seed }).next();
-        expect(inputs.length).toBe(batch * sequence);
-        expect(targets).toEqual(inputs.map((token) => token + 1));
-        for (let row = 0; row < batch; row += 1) {
-          const first = inputs[row * sequence] as number;
-          expect([...inputs.subarray(row * sequence, (row + 1) * sequence)])
-            .toEqual(Array.from({ length: sequence }, (_, index) => first + index));
-        }
-      },
-    ));
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 8 }),
+        fc.integer({ min: 1, max: 64 }),
+        fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+        (batch, sequence, seed) => {
+          const { inputs, targets } = new BatchSampler({ tokens, batch, sequence, seed }).next();
+          expect(inputs.length).toBe(batch * sequence);
+          expect(targets).toEqual(inputs.map((token) => token + 1));
+          for (let row = 0; row < batch; row += 1) {
+            const first = inputs[row * sequence] as number;
+            expect([...inputs.subarray(row * sequence, (row + 1) * sequence)]).toEqual(
+              Array.from({ length: sequence }, (_, index) => first + index),
+            );
+          }
+        },
+      ),
+    );
   });
 
   test('reaches the first and the last window, and all between', () => {
-    const sampler = new BatchSampler({ tokens: tokens.subarray(0, 12), batch: 200, sequence: 4, seed: 3 });
+    const sampler = new BatchSampler({
+      tokens: tokens.subarray(0, 12),
+      batch: 200,
+      sequence: 4,
+      seed: 3,
+    });
     const { inputs } = sampler.next();
     const starts = new Set(inputs.filter((_, index) => index % 4 === 0));
     expect([...starts].sort((left, right) => left - right)).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
@@ -48,9 +56,26 @@ describe('BatchSampler', () => {
     expect(second.state()).toEqual(first.state());
   });
 
+  test('draws from the starts that it was given, if a window fits there', () => {
+    const starts = [0, 40, 77, 498];
+    const sampler = new BatchSampler({ tokens, batch: 60, sequence: 4, seed: 1, starts });
+    const drawn = new Set(sampler.next().inputs.filter((_, index) => index % 4 === 0));
+    expect([...drawn].sort((left, right) => left - right)).toEqual([0, 40, 77]);
+    expect(sampler.state().starts).toBe(3);
+    const wrong = { tokens, batch: 1, sequence: 4, seed: 1 };
+    expect(() => new BatchSampler({ ...wrong, starts: [498] })).toThrow('no position below 496');
+    expect(() => new BatchSampler({ ...wrong, starts: [0, -1] })).toThrow('starts[1] is -1');
+  });
+
+  test('finds the starts of documents', () => {
+    expect([...documentStarts('a\nb\n\nc\n\nd\n')]).toEqual([0, 5, 8]);
+    expect([...documentStarts('a\n\n')]).toEqual([0]);
+  });
+
   test('names both numbers when the text is too short', () => {
-    expect(() => new BatchSampler({ tokens: [1, 2, 3], batch: 1, sequence: 3, seed: 0 }))
-      .toThrow('tokens has length 3; expected at least sequence + 1 = 4');
+    expect(() => new BatchSampler({ tokens: [1, 2, 3], batch: 1, sequence: 3, seed: 0 })).toThrow(
+      'tokens has length 3; expected at least sequence + 1 = 4',
+    );
   });
 
   test.each([
@@ -59,14 +84,17 @@ describe('BatchSampler', () => {
     [{ sequence: -2 }, 'sequence is -2'],
     [{ seed: -1 }, 'seed is -1'],
   ])('rejects %j', (wrong, message) => {
-    expect(() => new BatchSampler({ tokens, batch: 1, sequence: 4, seed: 0, ...wrong }))
-      .toThrow(message);
+    expect(() => new BatchSampler({ tokens, batch: 1, sequence: 4, seed: 0, ...wrong })).toThrow(
+      message,
+    );
   });
 
   test('rejects the state of another sampler', () => {
     const sampler = new BatchSampler({ tokens, batch: 2, sequence: 4, seed: 0 });
     const state = sampler.state();
-    expect(() => sampler.restore({ ...state, tokens: 9 })).toThrow('state.tokens is 9; expected 500');
+    expect(() => sampler.restore({ ...state, tokens: 9 })).toThrow(
+      'state.tokens is 9; expected 500',
+    );
     expect(() => sampler.restore({ ...state, batch: 1 })).toThrow('state.batch is 1; expected 2');
     expect(() => sampler.restore({ ...state, sequence: 5 })).toThrow('state.sequence is 5');
     expect(() => sampler.restore({ ...state, drawn: -1 })).toThrow('state.drawn is -1');

@@ -17,7 +17,9 @@ function file(name: string, content: string | number[]): string {
 
 describe('readTextFile', () => {
   test('reads UTF-8 and keeps line ends', async () => {
-    expect(await readTextFile(file('plain', 'caf\u00e9\r\n\u{1f600}\n'))).toBe('caf\u00e9\r\n\u{1f600}\n');
+    expect(await readTextFile(file('plain', 'caf\u00e9\r\n\u{1f600}\n'))).toBe(
+      'caf\u00e9\r\n\u{1f600}\n',
+    );
   });
 
   test('drops a byte order mark', async () => {
@@ -35,7 +37,9 @@ describe('readTextFile', () => {
   });
 
   test('explains a path that is missing, below a file, a folder or no path', async () => {
-    await expect(readTextFile(join(folder, 'none'))).rejects.toThrow(/does not exist.*Check the path/);
+    await expect(readTextFile(join(folder, 'none'))).rejects.toThrow(
+      /does not exist.*Check the path/,
+    );
     await expect(readTextFile(join(file('leaf', 'a'), 'b'))).rejects.toThrow(/does not exist/);
     await expect(readTextFile(folder)).rejects.toThrow(/is a folder; expected a text file/);
     await expect(readTextFile('')).rejects.toThrow(/path is ""; expected the path/);
@@ -67,16 +71,19 @@ describe('firstInvalidUtf8', () => {
       fc.constantFrom(0x41, 0x80, 0x9f, 0xa0, 0xbf, 0xc1, 0xc2, 0xe0, 0xed, 0xf0, 0xf4, 0xf5),
       fc.integer({ min: 0, max: 255 }),
     );
-    fc.assert(fc.property(fc.uint8Array({ maxLength: 8 }), fc.array(byte), (left, right) => {
-      const bytes = Uint8Array.from([...left, ...right]);
-      const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-      const offset = firstInvalidUtf8(bytes);
-      if (offset === -1) {
-        expect(() => decoder.decode(bytes)).not.toThrow();
-      } else {
-        expect(() => decoder.decode(bytes)).toThrow();
-        expect(() => decoder.decode(bytes.subarray(0, offset))).not.toThrow();
-      }
-    }), { numRuns: 2000 });
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 8 }), fc.array(byte), (left, right) => {
+        const bytes = Uint8Array.from([...left, ...right]);
+        const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+        const offset = firstInvalidUtf8(bytes);
+        if (offset === -1) {
+          expect(() => decoder.decode(bytes)).not.toThrow();
+        } else {
+          expect(() => decoder.decode(bytes)).toThrow();
+          expect(() => decoder.decode(bytes.subarray(0, offset))).not.toThrow();
+        }
+      }),
+      { numRuns: 2000 },
+    );
   });
 });

@@ -99,6 +99,7 @@ class GemmBuilder {
 
   build(): void {
     const { batch, n } = this.#gemm;
+    if (n === 0) return;
     const whole = Math.floor(n / this.#columns);
     this.#b.loop(batch, 'thread', [], (group) => {
       this.#b.loop(whole, 'serial', [], (block) => {

@@ -1,4 +1,5 @@
 import { InternalError } from '../../base/errors.ts';
+import { roundTo } from '../../ir/float-formats.ts';
 import { indexingText } from '../../ir/graph/ops/indexing.ts';
 import { REDUCE } from '../../ir/graph/functions.ts';
 import { reduceIdentity } from '../../ir/graph/ops/reduce.ts';
@@ -11,10 +12,12 @@ import {
   hasLane,
   type Index,
   mod,
+  sub,
   varIndex,
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
+import { proveNonNegative } from '../../ir/kernel/verify-bounds.ts';
 import { type Dim, isVar, maxDim, sizeOf } from '../../ir/shape.ts';
 import { linearIndex, pushIndex } from './movement.ts';
 import { reduceInOrder } from './reduce.ts';
@@ -78,11 +81,14 @@ export class ExpressionLowering {
   #compute(node: Node, index: readonly Index[], mask: Mask): Value {
     const b = this.#b;
     const buffer = this.#sources.bufferOf(node);
-    if (buffer) return b.load(buffer, linearIndex(index, node.shape), mask);
+    if (buffer) {
+      const place = linearIndex(index, node.shape);
+      return b.load(buffer, place, guarded(place, buffer.size, mask));
+    }
     const source = (i: number) => this.evaluate(node.src[i], index, mask);
     switch (node.op) {
       case 'const':
-        return b.const(valueDType(node.dtype), node.arg.value);
+        return b.const(valueDType(node.dtype), roundTo(node.dtype, node.arg.value));
       case 'var':
         return b.index(varIndex(node.arg.variable));
       case 'iota':
@@ -90,11 +96,11 @@ export class ExpressionLowering {
       case 'cast':
         return this.#cast(source(0), node);
       case 'bitcast':
-        return b.bitcast(source(0), valueDType(node.dtype));
+        return this.#narrow(b.bitcast(source(0), valueDType(node.dtype)), node);
       case 'unary':
-        return lowerUnary(b, node.arg.fn, source(0));
+        return this.#narrow(lowerUnary(b, node.arg.fn, source(0)), node);
       case 'binary':
-        return lowerBinary(b, node.arg.fn, source(0), source(1));
+        return this.#narrow(lowerBinary(b, node.arg.fn, source(0), source(1)), node);
       case 'compare':
         return b.compare(node.arg.fn, source(0), source(1));
       case 'where':
@@ -110,7 +116,7 @@ export class ExpressionLowering {
       case 'gather':
         return this.#gather(node, index, mask);
       case 'reduce':
-        return this.#reduce(node, index, mask);
+        return this.#narrow(this.#reduce(node, index, mask), node);
       case 'buffer':
       case 'dot':
       case 'scatter':
@@ -121,7 +127,21 @@ export class ExpressionLowering {
   }
 
   #cast(x: Value, node: NodeOf<'cast'>): Value {
-    return this.#b.convert(x, valueDType(node.dtype));
+    const b = this.#b;
+    const to = valueDType(node.dtype);
+    // Floats become 8-bit integers by way of i32, whose ends they stop at.
+    const float = x.dtype === 'f32' || x.dtype === 'f64';
+    const whole = node.dtype === 'u8' && float ? b.convert(x, 'i32') : x;
+    return this.#narrow(b.convert(whole, to), node);
+  }
+
+  /** 8-bit integers are held in 32 bits: what passes their ends wraps. */
+  #narrow(x: Value, { dtype }: Node | NodeOf<'cast'>): Value {
+    const b = this.#b;
+    if (dtype === 'u8') return b.binary('and', x, b.const('u32', 255));
+    if (dtype !== 'i8') return x;
+    const bits = b.const('i32', 24);
+    return b.binary('shr', b.binary('shl', x, bits), bits);
   }
 
   #pad(node: NodeOf<'pad'>, index: readonly Index[], outer: Mask): Value {
@@ -142,7 +162,7 @@ export class ExpressionLowering {
     const b = this.#b;
     const [x, places] = node.src;
     const { axis } = node.arg;
-    const place = this.evaluate(places, index, mask);
+    const place = this.#under(mask, this.evaluate(places, index, mask));
     const what = indexingText('gather', x.shape, axis);
     const at = (single: Value, where: readonly Index[], under: Mask) => {
       const data = b.checked(single, maxDim(x.shape[axis]), what);
@@ -153,6 +173,13 @@ export class ExpressionLowering {
     return b.pack(
       eachLane((lane) => at(b.lane(place, lane), perLane(index, lane), perLane(mask, lane))),
     );
+  }
+
+  /** 0 where the mask fails: what is computed there is never used and must not be checked. */
+  #under(mask: Mask, value: Value): Value {
+    const b = this.#b;
+    const zero = b.const('i32', 0);
+    return mask.reduce((v, m) => b.select(b.compare('le', zero, b.index(m)), v, zero), value);
   }
 
   /** A reduction runs once, in the outermost block where its index is known. */
@@ -183,6 +210,17 @@ export class ExpressionLowering {
       }),
     );
   }
+}
+
+/**
+ * Where the prover does not see that masks keep an access inside (remainders of remainders), the
+ * bounds themselves join the mask.
+ */
+function guarded(place: Index, size: number, mask: Mask): Mask {
+  if (mask.length === 0) return mask;
+  const room = sub(constant(size - 1), place);
+  if (proveNonNegative(place, mask) && proveNonNegative(room, mask)) return mask;
+  return [...mask, place, room];
 }
 
 function staticSize(dim: Dim): number {

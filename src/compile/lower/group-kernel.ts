@@ -106,8 +106,11 @@ function mapKernel(plan: KernelPlan, options: LowerOptions): LoweredKernel {
   const { shape } = first;
   if (isStatic(shape) && isFlat(plan.roots, options.hasBuffer)) {
     const flat = [sizeOf(shape)];
-    const lead = shape.slice(1).map(() => ZERO);
-    return mapOver(plan, options, flat, vectorAxis(flat), ([i]) => [...lead, i]);
+    // The last axis that has places takes them all: indices of axes of size 1 are not looked at.
+    const at = shape.findLastIndex((dim) => dim !== 1);
+    return mapOver(plan, options, flat, vectorAxis(flat), ([i]) =>
+      shape.map((_, axis) => (axis === at ? i : ZERO)),
+    );
   }
   const axis = vectorAxis(shape);
   const same = (index: readonly Index[]) => index;
@@ -122,11 +125,14 @@ function weight(kernel: Kernel): number {
   return kernelCost(kernel).instructions;
 }
 
+/** True when the kernel of a root runs a reduction. */
 function hasReduction(options: LowerOptions) {
+  const seen = new Set<number>();
   const visit = (node: Node, root: boolean): boolean => {
-    if (opClass(node) === 'reduce') return root || !options.hasBuffer(node);
+    if (seen.has(node.id)) return false;
+    seen.add(node.id);
     if (!root && options.hasBuffer(node)) return false;
-    return node.src.some((s) => visit(s, false));
+    return opClass(node) === 'reduce' || node.src.some((s) => visit(s, false));
   };
   return (node: Node) => visit(node, true);
 }

@@ -19,6 +19,10 @@ export function lowerUnary(b: KernelBuilder, fn: graph.UnaryFn, x: Value): Value
       return b.unary('nearest', x);
     case 'sign':
       return x.dtype === 'f32' ? expandUnary(b, fn, x) : integerSign(b, x);
+    case 'sigmoid': {
+      const e = expandUnary(b, 'exp', b.unary('neg', x));
+      return expandUnary(b, 'reciprocal', b.binary('add', b.const(x.dtype, 1), e));
+    }
     case 'rsqrt':
     case 'reciprocal':
     case 'exp':

@@ -1,3 +1,4 @@
+import { topological } from '../../ir/graph/traverse.ts';
 import type { Node } from '../../ir/graph/types.ts';
 import { atomIndex, type Index, visitAtoms, ZERO } from '../../ir/kernel/index-expr.ts';
 import { maxDim, sizeOf } from '../../ir/shape.ts';
@@ -94,13 +95,9 @@ function belowMoves(node: Node): Node {
 }
 
 /** What is gathered from may be read many times: reductions in it must not be repeated. */
-function markGathered(node: Node, roots: Set<number>): void {
-  if (roots.has(node.id)) return;
-  if (opClass(node) === 'reduce') {
-    roots.add(node.id);
-    return;
-  }
-  for (const source of node.src) markGathered(source, roots);
+function markGathered(source: Node, roots: Set<number>): void {
+  const reaches = topological([source], (n) => roots.has(n.id) || opClass(n) === 'reduce');
+  for (const node of reaches) if (opClass(node) === 'reduce') roots.add(node.id);
 }
 
 /** The index of a whole shape: one loop an axis, none for axes of size 1. */

@@ -9,7 +9,7 @@ const SKILLS = {
     answer: 'C.',
   },
   subtract: {
-    askings: ['what is A minus B?', 'from A take B.', 'A - B = ?'],
+    askings: ['what is A minus B?', 'what is A take away B?', 'A - B = ?'],
     answer: 'C.',
   },
   more: {
@@ -45,16 +45,23 @@ type Skill = keyof typeof SKILLS;
 export function arithmeticSplit(): Split {
   const training: Exchange[] = [];
   const heldOut: Exchange[] = [];
-  const share = (skill: Skill, variants: readonly (readonly [number, number])[],
-    value: string): void => {
+  const share = (
+    skill: Skill,
+    variants: readonly (readonly [number, number])[],
+    value: string,
+  ): void => {
     const { askings, answer } = SKILLS[skill];
-    const exchanges = variants.flatMap(([a, b]) => askings.map((asking): Exchange => ({
-      kind: 'arithmetic',
-      skill,
-      question: asking.replace('A', `${a}`).replace('B', `${b}`),
-      answer: answer.replace('A', `${a}`).replace('B', `${b}`).replace('C', value),
-      value,
-    })));
+    const exchanges = variants.flatMap(([a, b]) =>
+      askings.map(
+        (asking): Exchange => ({
+          kind: 'arithmetic',
+          skill,
+          question: asking.replace('A', `${a}`).replace('B', `${b}`),
+          answer: answer.replace('A', `${a}`).replace('B', `${b}`).replace('C', value),
+          value,
+        }),
+      ),
+    );
     const out = hashText(`${skill} ${variants.join(' ')}`) % exchanges.length;
     exchanges.forEach((exchange, index) => {
       (index === out ? heldOut : training).push(exchange);
@@ -66,10 +73,10 @@ export function arithmeticSplit(): Split {
       if (a + b <= 9) {
         share('add', orders, `${a + b}`);
       }
-      if (a <= 7) {
+      if (a <= 6) {
         share('subtract', [[a, b]], `${a - b}`);
       }
-      if (a !== b && a <= 7) {
+      if (a !== b && a <= 6) {
         share('more', orders, `${a}`);
         share('less', orders, `${b}`);
       }

@@ -23,11 +23,7 @@ export interface Family {
 function relation(name: string, direct: string, statement: string): Relation {
   return {
     name,
-    askings: [
-      direct,
-      `tell me NAME's ${name}.`,
-      `NAME has which ${name}?`,
-    ],
+    askings: [direct, `tell me NAME's ${name}.`, `NAME has which ${name}?`],
     statement,
   };
 }

@@ -1,8 +1,8 @@
-import { hashText } from '../random.ts';
 import type { SeededRandom } from '../random.ts';
+import { hashText } from '../random.ts';
 import type { Exchange } from './exchange.ts';
-import { FAMILIES } from './facts-of-the-world.ts';
 import type { Entity, Relation } from './facts-of-the-world.ts';
+import { FAMILIES } from './facts-of-the-world.ts';
 
 /** Exchanges of one kind, split into those for training and those held out. */
 export interface Split {
@@ -40,12 +40,17 @@ export function factSplit(): Split {
 export function describeEntity(random: SeededRandom): string {
   const { relations, entities } = random.pick(FAMILIES);
   const entity = random.pick(entities);
-  return random.shuffled(relations).slice(0, 3).map((relation) => {
-    return stateFact(entity, relation);
-  }).join(' ');
+  return random
+    .shuffled(relations)
+    .slice(0, 3)
+    .map((relation) => {
+      return stateFact(entity, relation);
+    })
+    .join(' ');
 }
 
 function stateFact(entity: Entity, relation: Relation): string {
-  return relation.statement.replace('NAME', entity.name)
+  return relation.statement
+    .replace('NAME', entity.name)
     .replace('VALUE', entity.values[relation.name] as string);
 }

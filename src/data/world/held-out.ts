@@ -1,13 +1,13 @@
 import { SeededRandom } from '../random.ts';
 import { arithmeticSplit } from './arithmetic.ts';
-import { questionOf } from './exchange.ts';
 import type { Exchange, Question } from './exchange.ts';
+import { questionOf } from './exchange.ts';
 import { factSplit } from './facts.ts';
 import { oppositeSplit } from './opposites.ts';
 import { heldOutStory } from './stories.ts';
 
 /** How many questions of each kind are asked: 200 in all. */
-const COUNTS = { fact: 60, arithmetic: 70, opposite: 10, story: 60 };
+const COUNTS = { fact: 60, arithmetic: 72, opposite: 8, story: 60 };
 
 /** Fixes which held-out questions are asked, so that runs of different seeds can be compared. */
 const SEED = 20;
@@ -16,7 +16,10 @@ const SEED = 20;
 export function heldOutQuestions(): Question[] {
   const random = new SeededRandom(SEED);
   const some = (exchanges: readonly Exchange[], count: number): Question[] => {
-    return random.shuffled(exchanges).slice(0, count).map((exchange) => questionOf(exchange));
+    return random
+      .shuffled(exchanges)
+      .slice(0, count)
+      .map((exchange) => questionOf(exchange));
   };
   const questions = [
     ...some(factSplit().heldOut, COUNTS.fact),

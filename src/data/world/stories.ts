@@ -1,5 +1,5 @@
-import { hashText } from '../random.ts';
 import type { SeededRandom } from '../random.ts';
+import { hashText } from '../random.ts';
 import type { Exchange } from './exchange.ts';
 
 /** A story and the questions that can be answered from it. */
@@ -8,41 +8,25 @@ export interface Story {
   readonly exchanges: readonly Exchange[];
 }
 
-const PEOPLE: readonly string[] = [
-  'ann', 'ben', 'dan', 'eva', 'gus', 'ida', 'joe', 'kim', 'lea', 'max',
-];
+const PEOPLE: readonly string[] = ['ann', 'ben', 'dan', 'eva', 'gus', 'ida', 'joe', 'kim'];
 
-/** One thing that a villager can do in a story; WHO does it and WHAT it is done with. */
-interface Deed {
-  readonly skill: string;
-  readonly sentence: string;
-  readonly asking: string;
-  readonly objects: readonly string[];
-}
+/** What the deeds are done with: things and animals of which facts are told too. */
+const OBJECTS: readonly string[] = ['ant', 'bee', 'cat', 'dog', 'fox', 'gem', 'jug', 'key', 'mug', 'net'];
 
+type Deed = readonly [past: string, infinitive: string];
+
+/** What a villager can do in a story, as it is told and as it is asked for. */
 const DEEDS: readonly Deed[] = [
-  {
-    skill: 'get',
-    sentence: 'WHO got the WHAT.',
-    asking: 'what did WHO get?',
-    objects: ['bag', 'cup', 'fan', 'hat', 'jar', 'key', 'lid', 'mug', 'net', 'pot'],
-  },
-  {
-    skill: 'see',
-    sentence: 'WHO saw the WHAT.',
-    asking: 'what did WHO see?',
-    objects: ['ant', 'bee', 'cat', 'dog', 'fox', 'hen', 'owl', 'pig', 'rat', 'yak'],
-  },
-  {
-    skill: 'eat',
-    sentence: 'WHO ate the WHAT.',
-    asking: 'what did WHO eat?',
-    objects: ['bun', 'egg', 'fig', 'ham', 'jam', 'oat', 'nut', 'pie', 'rye', 'yam'],
-  },
+  ['got', 'get'],
+  ['saw', 'see'],
+  ['won', 'win'],
 ];
 
-/** The longest story with its question and answer, so that a short context holds it all. */
-export const LONGEST_STORY = 92;
+/**
+ * How many villagers a training story has. With one there is only one answer: such stories teach
+ * where to look, and those of two then teach whom to look for.
+ */
+const LENGTHS: readonly number[] = [1, 1, 1, 2, 2, 2, 2, 3];
 
 /**
  * Whether a story is never told in training: every eighth, by a hash of what happens in it in
@@ -52,56 +36,43 @@ export function isHeldOutStory(sentences: readonly string[]): boolean {
   return hashText(`story ${[...sentences].sort().join(' ')}`) % 8 === 0;
 }
 
-/** A story of the training kind, with two questions. */
+/** A story of the training kind and a question about it. */
 export function trainingStory(random: SeededRandom): Story {
-  return tell(random, false);
+  return tell(random, random.pick(LENGTHS), false);
 }
 
-/** A story that is never told in training, with one question. */
+/** A story that is never told in training, and a question about it. */
 export function heldOutStory(random: SeededRandom): Story {
-  return tell(random, true);
+  return tell(random, 2, true);
 }
 
-function tell(random: SeededRandom, heldOut: boolean): Story {
+function tell(random: SeededRandom, count: number, heldOut: boolean): Story {
   for (;;) {
-    const story = attempt(random, heldOut);
-    const first = story.exchanges[0] as Exchange;
-    const length = story.text.length + first.question.length + first.answer.length + 9;
-    const sentences = story.text.split(/(?<=\.) /);
-    if (length <= LONGEST_STORY && isHeldOutStory(sentences) === heldOut) {
-      return story;
+    const { sentences, exchange } = attempt(random, count);
+    if (isHeldOutStory(sentences) === heldOut) {
+      return { text: sentences.join(' '), exchanges: [exchange] };
     }
   }
 }
 
-function attempt(random: SeededRandom, heldOut: boolean): Story {
-  const count = random.integer(4) === 0 ? 3 : 2;
-  const people = random.shuffled(PEOPLE.map((_, index) => index)).slice(0, count);
-  const shared = random.integer(3) === 0 ? random.pick(DEEDS) : undefined;
-  const used = new Set<string>();
-  const asked = random.integer(count);
-  const facts = people.map((person) => {
-    const deed = shared ?? random.pick(DEEDS);
-    for (;;) {
-      const what = random.pick(deed.objects);
-      if (!used.has(what)) {
-        used.add(what);
-        return { deed, who: PEOPLE[person] as string, what };
-      }
-    }
+function attempt(random: SeededRandom, count: number): { sentences: string[]; exchange: Exchange } {
+  const people = random.shuffled(PEOPLE).slice(0, count);
+  const objects = random.shuffled(OBJECTS).slice(0, count);
+  const shared = random.integer(2) === 0 ? random.pick(DEEDS) : undefined;
+  const deeds = shared === undefined ? random.shuffled(DEEDS) : DEEDS.map(() => shared);
+  const sentences = people.map((who, index) => {
+    return `${who} ${(deeds[index] as Deed)[0]} the ${objects[index]}.`;
   });
-  const text = facts.map(({ deed, who, what }) => fill(deed.sentence, who, what)).join(' ');
-  const { deed, who, what } = facts[asked] as (typeof facts)[number];
-  const exchanges: Exchange[] = [{
-    kind: 'story',
-    skill: deed.skill,
-    question: fill(deed.asking, who, what),
-    answer: fill(deed.sentence, who, what),
-    value: what,
-  }];
-  return { text, exchanges };
-}
-
-function fill(pattern: string, who: string, what: string): string {
-  return pattern.replace('WHO', who).replace('WHAT', what);
+  const asked = random.integer(count);
+  const [, infinitive] = deeds[asked] as Deed;
+  return {
+    sentences,
+    exchange: {
+      kind: 'story',
+      skill: infinitive,
+      question: `what did ${people[asked]} ${infinitive}?`,
+      answer: sentences[asked] as string,
+      value: objects[asked] as string,
+    },
+  };
 }

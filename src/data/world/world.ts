@@ -1,7 +1,7 @@
 import { SeededRandom } from '../random.ts';
 import { arithmeticSplit } from './arithmetic.ts';
-import { documentOf, questionOf } from './exchange.ts';
 import type { Exchange, Question } from './exchange.ts';
+import { documentOf, questionOf } from './exchange.ts';
 import { describeEntity, factSplit } from './facts.ts';
 import { heldOutQuestions } from './held-out.ts';
 import { oppositeSplit } from './opposites.ts';
@@ -29,7 +29,7 @@ export interface World {
 const FEWEST_CHARACTERS = 2000;
 
 /** Chances of the kinds of document, chosen so that each skill gets its share of characters. */
-const CHANCES = { fact: 20, description: 1, arithmetic: 46, opposite: 5, story: 28 };
+const CHANCES = { fact: 18, description: 1, arithmetic: 54, opposite: 3, story: 24 };
 
 /**
  * Generates the corpus of the small world. The facts of the world are fixed; the seed chooses
@@ -42,8 +42,8 @@ export function generateWorld(options: WorldOptions): World {
   const { seed, characters = 400_000 } = options;
   if (!Number.isInteger(characters) || characters < FEWEST_CHARACTERS) {
     throw new RangeError(
-      `characters is ${characters}; expected an integer of at least ${FEWEST_CHARACTERS}. `
-      + 'Ask for a longer corpus.',
+      `characters is ${characters}; expected an integer of at least ${FEWEST_CHARACTERS}. ` +
+        'Ask for a longer corpus.',
     );
   }
   const random = new SeededRandom(seed);
@@ -57,6 +57,20 @@ export function generateWorld(options: WorldOptions): World {
     questions: heldOutQuestions(),
     examples: training.examples,
   };
+}
+
+/** Repeats exchanges so that each skill comes about as often as the most frequent one. */
+function bySkill(exchanges: readonly Exchange[]): Exchange[] {
+  const skills = new Map<string, Exchange[]>();
+  for (const exchange of exchanges) {
+    skills.set(exchange.skill, [...(skills.get(exchange.skill) ?? []), exchange]);
+  }
+  const most = Math.max(...[...skills.values()].map((same) => same.length));
+  return [...skills.values()].flatMap((same) => {
+    return Array<readonly Exchange[]>(Math.max(1, Math.round(most / same.length / 2)))
+      .fill(same)
+      .flat();
+  });
 }
 
 /** Deals the items of a list in random order, each once before any comes again. */
@@ -89,7 +103,7 @@ class Writer {
     this.#random = random;
     this.#decks = {
       fact: new Deck(factSplit().training, random),
-      arithmetic: new Deck(arithmeticSplit().training, random),
+      arithmetic: new Deck(bySkill(arithmeticSplit().training), random),
       opposite: new Deck(oppositeSplit().training, random),
     };
   }
@@ -99,10 +113,10 @@ class Writer {
   }
 
   write(characters: number): void {
-    const kinds = Object.entries(CHANCES)
-      .flatMap(([kind, chances]) => Array<keyof typeof CHANCES>(chances)
-        .fill(kind as keyof typeof CHANCES));
-    for (let written = 0; written < characters;) {
+    const kinds = Object.entries(CHANCES).flatMap(([kind, chances]) =>
+      Array<keyof typeof CHANCES>(chances).fill(kind as keyof typeof CHANCES),
+    );
+    for (let written = 0; written < characters; ) {
       const document = this.#document(this.#random.pick(kinds));
       this.#documents.push(document);
       written += document.length + 1;

@@ -97,16 +97,17 @@ export function reduce(fn: ReduceFn, x: Node, axes: readonly number[]): Node {
   return real.length === 0 ? x : makeNode('reduce', [x], { fn, axes: real });
 }
 
+/**
+ * Movements of movements are joined by the compiler, not here: the node between may be the one by
+ * which a gradient is asked for, or at which it stops.
+ */
 export function reshape(x: Node, shape: Shape): Node {
-  const from = x.op === 'reshape' ? x.src[0] : x;
-  return shapesEqual(from.shape, shape) ? from : makeNode('reshape', [from], { shape });
+  return shapesEqual(x.shape, shape) ? x : makeNode('reshape', [x], { shape });
 }
 
 export function permute(x: Node, order: readonly number[]): Node {
-  if (order.length === x.shape.length && order.every((axis, i) => axis === i)) return x;
-  if (x.op !== 'permute') return makeNode('permute', [x], { order });
-  const inner = x.arg.order;
-  return permute(x.src[0], order.map((axis) => inner[axis]));
+  const same = order.length === x.shape.length && order.every((axis, i) => axis === i);
+  return same ? x : makeNode('permute', [x], { order });
 }
 
 export function expand(x: Node, shape: Shape): Node {

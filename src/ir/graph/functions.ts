@@ -45,8 +45,8 @@ export const UNARY: { readonly [F in UnaryFn]: UnaryRule } = {
   },
   sign: {
     kinds: SIGNED,
-    // 0 for NaN and for both zeros, as in PyTorch.
-    evaluate: (x) => (x > 0 ? 1 : x < 0 ? -1 : 0),
+    // +0 for both zeros; a NaN stays one, though PyTorch makes it 0.
+    evaluate: (x) => (x > 0 ? 1 : x < 0 ? -1 : x === 0 ? 0 : x),
     gradient: null,
   },
   not: { kinds: BITS, evaluate: (x) => ~x, gradient: null },
@@ -99,6 +99,12 @@ export const UNARY: { readonly [F in UnaryFn]: UnaryRule } = {
     kinds: FLOAT,
     evaluate: Math.tanh,
     gradient: (m, g, _x, y) => m.mul(g, m.sub(m.like(y, 1), m.square(y))),
+  },
+  // An op of its own for its derivative: that of 1 / (1 + e^-x) is 0 times infinity far below 0.
+  sigmoid: {
+    kinds: FLOAT,
+    evaluate: (x) => 1 / (1 + Math.exp(-x)),
+    gradient: (m, g, _x, y) => m.mul(g, m.mul(y, m.sub(m.like(y, 1), y))),
   },
   erf: {
     kinds: FLOAT,

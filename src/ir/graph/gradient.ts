@@ -12,14 +12,14 @@ import type { Node, OpName, OpRule } from './types.ts';
  * @param outputs nodes whose weighted sum is differentiated
  * @param upstream the weight of each output's elements, with its shape and type
  * @param targets nodes to differentiate by
- * @param stops nodes through which no gradient flows
+ * @param isStop nodes through which no gradient flows
  * @returns one node for each target, of its shape and type; zeros where nothing depends on it
  */
 export function gradientGraph(
   outputs: readonly Node[],
   upstream: readonly Node[],
   targets: readonly Node[],
-  stops: ReadonlySet<number> = new Set(),
+  isStop: (node: Node) => boolean = () => false,
 ): Node[] {
   outputs.forEach((node, i) => {
     if (!shapesEqual(node.shape, upstream[i].shape)) {
@@ -28,7 +28,7 @@ export function gradientGraph(
     }
   });
   const order = topological(outputs);
-  const needed = dependents(order, targets, stops);
+  const needed = dependents(order, targets, isStop);
   const gradients = new Map<number, Node>();
   const accumulate = (node: Node, g: Node) => {
     const known = gradients.get(node.id);
@@ -42,7 +42,7 @@ export function gradientGraph(
     const g = gradients.get(node.id);
     if (!g || !needed.has(node.id) || node.src.length === 0) continue;
     if (!wanted.has(node.id)) gradients.delete(node.id);
-    if (stops.has(node.id)) continue;
+    if (isStop(node)) continue;
     const rule = OPS[node.op] as OpRule<OpName>;
     const parts = rule.gradient?.(build, node, g) ?? [];
     parts.forEach((part, i) => {
@@ -57,11 +57,11 @@ export function gradientGraph(
 function dependents(
   order: readonly Node[],
   targets: readonly Node[],
-  stops: ReadonlySet<number>,
+  isStop: (node: Node) => boolean,
 ): Set<number> {
   const found = new Set(targets.map((t) => t.id));
   for (const node of order) {
-    if (!stops.has(node.id) && node.src.some((s) => found.has(s.id))) found.add(node.id);
+    if (!isStop(node) && node.src.some((s) => found.has(s.id))) found.add(node.id);
   }
   return found;
 }

@@ -21,6 +21,7 @@ export type UnaryFn =
   | 'tan'
   | 'atan'
   | 'tanh'
+  | 'sigmoid'
   | 'erf'
   | 'floor'
   | 'ceil'

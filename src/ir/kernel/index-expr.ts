@@ -149,7 +149,7 @@ export function mul(x: Index, factor: number): Index {
   return combine(x, factor, ZERO, 0);
 }
 
-function gcd(a: number, b: number): number {
+export function gcd(a: number, b: number): number {
   let [x, y] = [Math.abs(a), Math.abs(b)];
   while (y !== 0) [x, y] = [y, x % y];
   return x;

@@ -50,9 +50,11 @@ function loadElements(e: Emitter, load: LoadValue): void {
   const { f } = e;
   const { dtype } = load.buffer;
   const { bytes } = DTYPES[dtype];
+  // Asked for vectors too: it refuses the types that have no instruction.
+  const instruction = loadInstruction(dtype);
   const offset = e.pushAddress(load.buffer, load.index);
   if (load.lanes === 1) {
-    f.emit(loadInstruction(dtype), { offset });
+    f.emit(instruction, { offset });
     if (dtype === 'bool') f.emit('i32.const', 0).emit('i32.ne');
     return;
   }

@@ -1,4 +1,5 @@
 import type { Value } from '../../../ir/kernel/types.ts';
+import { LN2_HI, LN2_LO } from './ln2.ts';
 import type { Ops } from './ops.ts';
 
 /**
@@ -9,16 +10,12 @@ import type { Ops } from './ops.ts';
  */
 const ROUNDER = 1.5 * 2 ** 23;
 const ROUNDER_BITS = 0x4b400000;
-const LOG2_E = 1.4426950408889634;
-/** ln 2 = HI + LO, HI with 15 bits: n HI is exact for every n of 9 bits. */
-const LN2_HI = 22713 / 2 ** 15;
-const LN2_LO = 1.4286068203094172e-6;
 
 /** (e^r - 1 - r) / r^2, minimax for the error relative to e^r: 2^-28.2. */
 const EXP = [0.49999994, 0.16666517, 0.041668102, 0.0083691655, 0.0013838015];
 /** The same for the error relative to e^r - 1: 2^-26.1. */
 const EXPM1 = [0.49999997, 0.16666539, 0.04166775, 0.008367088, 0.0013837861];
-/** (2^r - 1) / r without its first coefficient's rounding error, |r| <= 1/2: 2^-26.3. */
+/** (2^r - 1) / r for |r| <= 1/2: 2^-26.3 of 2^r. */
 const EXP2 = [0.6931472, 0.24022594, 0.055503663, 0.009625435, 0.0013387916, 0.00013337487];
 
 /**
@@ -33,12 +30,12 @@ function scale(o: Ops, p: Value, biased: Value): Value {
 }
 
 /**
- * e^x, all floats, subnormal results included. Error < 1 ulp. 28 operations.
+ * e^x for all floats, subnormal results included. Error < 0.99 ulp. 28 operations.
  * A large x needs no clamp of its own: n is clamped, r grows, and the product overflows.
  */
 export function exp(o: Ops, x: Value): Value {
   const clamped = o.select(o.lt(x, -104), -104, x);
-  const sum = o.add(o.mul(clamped, LOG2_E), ROUNDER + 254);
+  const sum = o.add(o.mul(clamped, Math.LOG2E), ROUNDER + 254);
   const biased = o.min(o.bits(sum), ROUNDER_BITS + 254 + 129);
   const n = o.sub(o.float(biased), ROUNDER + 254);
   const r = o.sub(o.sub(clamped, o.mul(n, LN2_HI)), o.mul(n, LN2_LO));
@@ -46,7 +43,7 @@ export function exp(o: Ops, x: Value): Value {
   return scale(o, p, biased);
 }
 
-/** 2^x, exact for integers. Error < 1 ulp. */
+/** 2^x, exact for integers, subnormal results included. Error < 1.2 ulp. 24 operations. */
 export function exp2(o: Ops, x: Value): Value {
   const clamped = o.select(o.lt(x, -151), -151, x);
   const biased = o.min(o.bits(o.add(clamped, ROUNDER + 254)), ROUNDER_BITS + 254 + 129);
@@ -63,10 +60,11 @@ export function exp2Sum(o: Ops, high: Value, low: Value): Value {
 
 /**
  * e^x - 1 = 2^n (e^r - 1) + (2^n - 1), halved until the end so that n = 128 has its power of two.
+ * Error < 1.65 ulp for all floats, the most where the sum of unlike signs is near 0.4.
  */
 export function expm1(o: Ops, x: Value): Value {
   const clamped = o.select(o.lt(x, -18), -18, x);
-  const sum = o.add(o.mul(clamped, LOG2_E), ROUNDER + 126);
+  const sum = o.add(o.mul(clamped, Math.LOG2E), ROUNDER + 126);
   const biased = o.min(o.bits(sum), ROUNDER_BITS + 126 + 128);
   const n = o.sub(o.float(biased), ROUNDER + 126);
   const r = o.sub(o.sub(clamped, o.mul(n, LN2_HI)), o.mul(n, LN2_LO));

@@ -56,9 +56,6 @@ export class Ops {
   and(x: Value, y: Value | number): Value {
     return this.#binary('and', x, y);
   }
-  or(x: Value, y: Value | number): Value {
-    return this.#binary('or', x, y);
-  }
   xor(x: Value, y: Value | number): Value {
     return this.#binary('xor', x, y);
   }

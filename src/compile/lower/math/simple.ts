@@ -1,7 +1,7 @@
 import type { Value } from '../../../ir/kernel/types.ts';
 import type { Ops } from './ops.ts';
 
-/** Two roundings: 0.99 ulp. Zeros give infinities of their sign, as division does. */
+/** Two roundings: error < 1.5 ulp. Zeros give infinities of their sign, as division does. */
 export function rsqrt(o: Ops, x: Value): Value {
   return o.div(1, o.sqrt(x));
 }

@@ -23,16 +23,15 @@ const TAN = [
 interface Reduced {
   /** Quarter turns: right in the two low bits. */
   readonly n: Value;
-  /** sum + tail, rounded. */
-  readonly r: Value;
+  /** r = sum + tail; rounded where that suffices. */
   readonly sum: Value;
   readonly tail: Value;
 }
 
 /**
- * x = n pi/2 + r for 0 <= x < LIMIT. The products of n's two halves with the parts of pi/2 are exact, and
- * so are the differences while x cancels against them; the first difference that rounds is
- * compensated. A second, small n repairs the first, which is a unit off where n is large.
+ * x = n pi/2 + r for 0 <= x < LIMIT. The products of n's two halves with the parts of pi/2 are
+ * exact, and so are the differences while x cancels against them; the first difference that rounds
+ * is compensated. A second, small n repairs the first, which may be a unit off.
  */
 function reduce(o: Ops, size: Value): Reduced {
   const x = o.select(o.lt(size, LIMIT), size, NaN);
@@ -47,9 +46,8 @@ function reduce(o: Ops, size: Value): Reduced {
   const next = o.add(o.mul(low, C3), o.mul(high, C4));
   const sum = o.sub(a, next);
   const error = o.sub(o.sub(a, sum), next);
-  const last = o.add(o.add(o.mul(low, C4), o.mul(n1, C5)), o.mul(n2, C3));
-  const tail = o.sub(error, last);
-  return { n: o.bits(o.add(o.add(n1, n2), 2 ** 23)), r: o.add(sum, tail), sum, tail };
+  const last = o.add(o.add(o.mul(low, C4), o.mul(n1, C5)), o.mul(n2, C3 + C4));
+  return { n: o.bits(o.add(o.add(n1, n2), 2 ** 23)), sum, tail: o.sub(error, last) };
 }
 
 function sinPart(o: Ops, r: Value, z: Value): Value {
@@ -59,31 +57,37 @@ function cosPart(o: Ops, z: Value): Value {
   return o.sub(1, o.sub(o.mul(z, 0.5), o.mul(o.mul(z, z), o.poly(z, COS))));
 }
 
-/** sin or cos of r after `quarter` turns, by the two low bits of it. */
-function turned(o: Ops, quarter: Value, r: Value): Value {
+/** sin or cos of a reduced angle after `quarter` turns. */
+function turned(o: Ops, quarter: Value, { sum, tail }: Reduced): Value {
+  const r = o.add(sum, tail);
   const z = o.mul(r, r);
   const even = o.eq(o.and(quarter, 1), 0);
   const y = o.select(even, sinPart(o, r, z), cosPart(o, z));
   return o.signed(y, o.shl(o.and(quarter, 2), 30));
 }
 
+/** Error < 1.55 ulp for |x| < LIMIT. 62 operations, as cos. */
 export function sin(o: Ops, x: Value): Value {
   const { size, sign } = o.split(x);
-  const { n, r } = reduce(o, size);
-  return o.signed(turned(o, n, r), sign);
+  const angle = reduce(o, size);
+  return o.signed(turned(o, angle.n, angle), sign);
 }
 
+/** Error < 1.55 ulp for |x| < LIMIT. */
 export function cos(o: Ops, x: Value): Value {
-  const { n, r } = reduce(o, o.abs(x));
-  return turned(o, o.add(n, 1), r);
+  const angle = reduce(o, o.abs(x));
+  return turned(o, o.add(angle.n, 1), angle);
 }
 
+/** Error < 1.95 ulp for |x| <= 2^23, < 2.1 to LIMIT. 62 operations. */
 export function tan(o: Ops, x: Value): Value {
   const { size, sign } = o.split(x);
-  const { n, r, sum, tail } = reduce(o, size);
-  const z = o.mul(r, r);
-  const bend = o.mul(r, o.mul(z, o.poly(z, TAN)));
-  const t = o.add(sum, o.add(bend, tail));
+  const { n, sum, tail } = reduce(o, size);
+  const z = o.mul(sum, sum);
+  const bend = o.mul(sum, o.mul(z, o.poly(z, TAN)));
+  // The tail times the slope of tan, which is 1 at 0 and 2 at pi / 4; 0.1 off between them.
+  const slanted = o.add(tail, o.mul(tail, o.mul(z, 1.6)));
+  const t = o.add(sum, o.add(bend, slanted));
   const even = o.eq(o.and(n, 1), 0);
   return o.signed(o.select(even, t, o.div(-1, t)), sign);
 }

@@ -33,11 +33,13 @@ export const cast: OpRule<'cast'> = {
     return [isFloat(x.dtype) && isFloat(node.dtype) ? b.cast(g, x.dtype) : null];
   },
   batch: (b, node, [x]) => b.cast(x, node.arg.to),
-  interpret(node, [x]) {
-    if (!isFloat(x.dtype) || isFloat(node.dtype)) return x.data;
-    return x.data.map((v) => saturate(v, node.dtype));
-  },
+  interpret: (node, [x]) => x.data.map((v) => castNumber(v, x.dtype, node.dtype)),
 };
+
+/** A number of one type as one of another, before it is rounded to that. */
+export function castNumber(x: number, from: DType, to: DType): number {
+  return isFloat(from) && !isFloat(to) ? saturate(x, to) : x;
+}
 
 /** Float to integer: toward zero, what is too large becomes the end of the range, NaN 0. */
 function saturate(x: number, dtype: DType): number {

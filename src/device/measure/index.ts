@@ -1,0 +1,10 @@
+export {
+  type MachineMeasurements,
+  type MeasureOptions,
+  makeProbes,
+  measureMachine,
+  type Probe,
+  type Probes,
+  type Rate,
+  type RateUnit,
+} from './machine.ts';

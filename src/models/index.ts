@@ -1,0 +1,1 @@
+export { Llama, type LlamaConfig, llamaConfig } from './llama.ts';

@@ -1,0 +1,177 @@
+import { badArgument } from '../base/errors.ts';
+import { Embedding, type InitOptions, Linear, Module, RMSNorm } from '../nn/index.ts';
+import { crossEntropy, rope, scaledDotProductAttention } from '../tensor/functions/index.ts';
+import { arange, type DeviceChoice, type Tensor } from '../tensor/index.ts';
+
+/** The sizes of a llama, with the key names of HuggingFace's config.json. */
+export interface LlamaConfig {
+  readonly vocab_size: number;
+  readonly hidden_size: number;
+  readonly intermediate_size: number;
+  readonly num_hidden_layers: number;
+  readonly num_attention_heads: number;
+  readonly num_key_value_heads: number;
+  /** Longest sequence. */
+  readonly max_position_embeddings: number;
+  readonly rms_norm_eps: number;
+  readonly rope_theta: number;
+  /** The output layer is the embedding table. */
+  readonly tie_word_embeddings: boolean;
+}
+
+/** Fills in what is not said: heads without sharing, and the constants of the paper. */
+export function llamaConfig(
+  sizes: Pick<
+    LlamaConfig,
+    'vocab_size' | 'hidden_size' | 'intermediate_size' | 'num_hidden_layers' | 'num_attention_heads'
+  > &
+    Partial<LlamaConfig>,
+): LlamaConfig {
+  const config: LlamaConfig = {
+    num_key_value_heads: sizes.num_attention_heads,
+    max_position_embeddings: 256,
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    tie_word_embeddings: true,
+    ...sizes,
+  };
+  const check = (name: keyof LlamaConfig, ok: boolean, expected: string) => {
+    if (!ok) throw badArgument('llamaConfig', name, config[name], expected);
+  };
+  const { hidden_size: d, num_attention_heads: heads, num_key_value_heads: groups } = config;
+  check('hidden_size', d % heads === 0 && (d / heads) % 2 === 0, `an even multiple of ${heads} heads`);
+  check('num_key_value_heads', heads % groups === 0, `a divisor of ${heads} heads`);
+  return config;
+}
+
+/** Causal self-attention with rotary positions; several query heads may share keys and values. */
+class Attention extends Module {
+  readonly q_proj: Linear;
+  readonly k_proj: Linear;
+  readonly v_proj: Linear;
+  readonly o_proj: Linear;
+  readonly #config: LlamaConfig;
+  readonly #headSize: number;
+
+  constructor(config: LlamaConfig, init: InitOptions) {
+    super();
+    const { hidden_size: d, num_attention_heads: heads, num_key_value_heads: groups } = config;
+    this.#config = config;
+    this.#headSize = d / heads;
+    this.q_proj = new Linear(d, d, init);
+    this.k_proj = new Linear(d, groups * this.#headSize, init);
+    this.v_proj = new Linear(d, groups * this.#headSize, init);
+    this.o_proj = new Linear(d, d, residualInit(config, init));
+  }
+
+  /** x [batch, time, d] */
+  forward(x: Tensor): Tensor {
+    const [batch, time] = x.shape;
+    const { num_attention_heads: heads, num_key_value_heads: groups, rope_theta: theta } = this.#config;
+    const split = (y: Tensor, count: number) =>
+      y.reshape([batch, time, count, this.#headSize]).transpose(1, 2); // [batch, count, time, size]
+    const positions = arange(time as number, { device: x.device });
+    const q = rope(split(this.q_proj.forward(x), heads), positions, { theta });
+    const k = rope(split(this.k_proj.forward(x), groups), positions, { theta });
+    const v = split(this.v_proj.forward(x), groups);
+    const y = scaledDotProductAttention(q, k, v, { isCausal: true, enableGqa: groups !== heads });
+    return this.o_proj.forward(y.transpose(1, 2).reshape([batch, time, heads * this.#headSize]));
+  }
+}
+
+/** SwiGLU (Shazeer 2020): down(silu(gate x) * up x). */
+class GatedMLP extends Module {
+  readonly gate_proj: Linear;
+  readonly up_proj: Linear;
+  readonly down_proj: Linear;
+
+  constructor(config: LlamaConfig, init: InitOptions) {
+    super();
+    const { hidden_size: d, intermediate_size: inner } = config;
+    this.gate_proj = new Linear(d, inner, init);
+    this.up_proj = new Linear(d, inner, init);
+    this.down_proj = new Linear(inner, d, residualInit(config, init));
+  }
+
+  forward(x: Tensor): Tensor {
+    return this.down_proj.forward(this.gate_proj.forward(x).silu().mul(this.up_proj.forward(x)));
+  }
+}
+
+class Block extends Module {
+  readonly input_layernorm: RMSNorm;
+  readonly self_attn: Attention;
+  readonly post_attention_layernorm: RMSNorm;
+  readonly mlp: GatedMLP;
+
+  constructor(config: LlamaConfig, init: InitOptions) {
+    super();
+    const norm = () => new RMSNorm(config.hidden_size, { ...init, eps: config.rms_norm_eps });
+    this.input_layernorm = norm();
+    this.self_attn = new Attention(config, init);
+    this.post_attention_layernorm = norm();
+    this.mlp = new GatedMLP(config, init);
+  }
+
+  forward(x: Tensor): Tensor {
+    const y = x.add(this.self_attn.forward(this.input_layernorm.forward(x)));
+    return y.add(this.mlp.forward(this.post_attention_layernorm.forward(y)));
+  }
+}
+
+/** What HuggingFace calls `model`: everything but the output layer. */
+class Trunk extends Module {
+  readonly embed_tokens: Embedding;
+  readonly layers: readonly Block[];
+  readonly norm: RMSNorm;
+
+  constructor(config: LlamaConfig, init: InitOptions) {
+    super();
+    this.embed_tokens = new Embedding(config.vocab_size, config.hidden_size, init);
+    this.layers = Array.from({ length: config.num_hidden_layers }, () => new Block(config, init));
+    this.norm = new RMSNorm(config.hidden_size, { ...init, eps: config.rms_norm_eps });
+  }
+
+  forward(tokens: Tensor): Tensor {
+    const x = this.layers.reduce((h, block) => block.forward(h), this.embed_tokens.forward(tokens));
+    return this.norm.forward(x);
+  }
+}
+
+/** A llama (Touvron et al. 2023): a decoder with RMS norms, rotary positions and gated MLPs. */
+export class Llama extends Module {
+  readonly config: LlamaConfig;
+  readonly model: Trunk;
+  readonly lm_head: Linear | undefined;
+
+  /** Weights are normal with deviation 0.02 from the global generator: seed it first. */
+  constructor(config: LlamaConfig, options: { readonly device?: DeviceChoice } = {}) {
+    super();
+    this.config = config;
+    this.model = new Trunk(config, options);
+    const { hidden_size: d, vocab_size: vocabulary } = config;
+    this.lm_head = config.tie_word_embeddings ? undefined : new Linear(d, vocabulary, options);
+  }
+
+  /** Tokens [batch, time] i32 to logits [batch, time, vocabulary]. */
+  forward(tokens: Tensor): Tensor {
+    const [, time] = tokens.shape;
+    const longest = this.config.max_position_embeddings;
+    if (tokens.rank !== 2 || (time as number) > longest) {
+      throw badArgument('Llama', 'tokens', tokens.shape, `a shape [batch, time], time up to ${longest}`);
+    }
+    const x = this.model.forward(tokens);
+    return this.lm_head ? this.lm_head.forward(x) : x.linear(this.model.embed_tokens.weight.value);
+  }
+
+  /** Mean cross-entropy of the next tokens, in nats; inputs and targets [batch, time]. */
+  loss(inputs: Tensor, targets: Tensor): Tensor {
+    const logits = this.forward(inputs);
+    return crossEntropy(logits.reshape([-1, this.config.vocab_size]), targets.reshape([-1]));
+  }
+}
+
+/** GPT-2 makes the layers that end in the residual stream smaller by the root of their number. */
+function residualInit(config: LlamaConfig, init: InitOptions): InitOptions {
+  return { ...init, std: (init.std ?? 0.02) / Math.sqrt(2 * config.num_hidden_layers) };
+}

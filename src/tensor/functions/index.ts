@@ -1,0 +1,50 @@
+export {
+  celu,
+  elu,
+  glu,
+  hardsigmoid,
+  hardswish,
+  hardtanh,
+  leakyRelu,
+  logSigmoid,
+  mish,
+  relu6,
+  reluSquared,
+  selu,
+  softplus,
+  softsign,
+  swiglu,
+} from './activations.ts';
+export { type AttentionOptions, scaledDotProductAttention } from './attention.ts';
+export { castSaturating } from './cast.ts';
+export { embedding, oneHot } from './categorical.ts';
+export {
+  type ClassLossOptions,
+  type CrossEntropyOptions,
+  crossEntropy,
+  nllLoss,
+} from './cross-entropy.ts';
+export { einsum } from './einsum.ts';
+export {
+  bceWithLogits,
+  huberLoss,
+  klDiv,
+  type LossOptions,
+  l1Loss,
+  mseLoss,
+  smoothL1Loss,
+} from './losses.ts';
+export {
+  type BatchNormOptions,
+  type BatchStatistics,
+  batchNorm,
+  type GroupNormOptions,
+  groupNorm,
+  type LayerNormOptions,
+  layerNorm,
+  type RmsNormOptions,
+  rmsNorm,
+} from './normalization.ts';
+export type { Reduction } from './reduction.ts';
+export { type RopeOptions, rope } from './rope.ts';
+export { diagonal, movedim, type PadMode, pad, roll, trace, unfold } from './shape.ts';

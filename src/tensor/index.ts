@@ -1,0 +1,25 @@
+export { type DeviceChoice, device } from '../device/index.ts';
+export type { Device, DeviceName } from '../device/index.ts';
+export { type DType, DTYPES, isDType } from '../ir/dtype.ts';
+export { type Shape, type Var, variable } from '../ir/shape.ts';
+export { Cell, Parameter } from './cell.ts';
+export { grad, type ValueAndGrad, valueAndGrad, vjp } from './grad.ts';
+export { Handle, type Nested, type Operand } from './handle.ts';
+export { BoundVar, bind, type Jitted, jit } from './jit.ts';
+export * as random from './random.ts';
+export { realize } from './realize-tensors.ts';
+export { scope } from './scope.ts';
+export { setMemoryBudget } from './storage.ts';
+export {
+  arange,
+  concat,
+  eye,
+  full,
+  ones,
+  stack,
+  Tensor,
+  type TensorOptions,
+  tensor,
+  zeros,
+} from './tensor.ts';
+export { type GradientsOf, isParameterised, type Parameterised } from './tree.ts';

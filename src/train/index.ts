@@ -1,0 +1,9 @@
+export type { Length } from './budget.ts';
+export type { TrainingProgress } from './progress.ts';
+export {
+  type TrainableModel,
+  type TrainingOptions,
+  type TrainingResult,
+  type TrainingRun,
+  trainLanguageModel,
+} from './train.ts';

@@ -1,0 +1,37 @@
+/** Where a training run stands after a step. */
+export interface TrainingProgress {
+  /** Steps done, from 1. */
+  readonly step: number;
+  /** Steps in all; under a time limit as far as can be told. */
+  readonly steps: number;
+  /** Loss of the step's batch before its update, in nats per token. */
+  readonly loss: number;
+  /** Learning rate of the step. */
+  readonly lr: number;
+  /** 2-norm of all gradients before clipping. */
+  readonly gradNorm: number;
+  /** Over the latest steps. */
+  readonly tokensPerSecond: number;
+  readonly etaSeconds: number;
+  /** Where it was measured after this step: loss on the validation tokens. */
+  readonly validationLoss?: number;
+}
+
+/** How much of the past the mean step time remembers. */
+const MEMORY = 0.95;
+
+/** The time of a step, averaged over the latest ones. */
+export class StepClock {
+  #mean = 0;
+  #weight = 0;
+
+  add(seconds: number): void {
+    this.#mean = MEMORY * this.#mean + (1 - MEMORY) * seconds;
+    this.#weight = MEMORY * this.#weight + (1 - MEMORY);
+  }
+
+  /** Seconds a step, 0 before the first. */
+  get seconds(): number {
+    return this.#weight === 0 ? 0 : this.#mean / this.#weight;
+  }
+}

@@ -1,0 +1,76 @@
+import { badArgument } from '../base/errors.ts';
+import { BatchSampler } from '../data/index.ts';
+import { type Jitted, jit, type Parameterised, type Tensor } from '../tensor/index.ts';
+import { tensorsOf } from './batch.ts';
+
+/** Batches of one measurement, always the same ones. */
+const BATCHES = 8;
+
+interface ValidationOptions {
+  readonly batch: number;
+  readonly sequence: number;
+  readonly validation?: ArrayLike<number> | undefined;
+  readonly validations?: number;
+}
+
+interface Model extends Parameterised {
+  loss(inputs: Tensor, targets: Tensor): Tensor;
+}
+
+/** The loss on tokens that are not trained on, measured a few times in a run. */
+export class Validation {
+  readonly #model: Model;
+  readonly #options: ValidationOptions;
+  readonly #times: number;
+  readonly #loss: Jitted<[Tensor, Tensor], Tensor>;
+  #done = 0;
+  #latest: number | undefined;
+
+  constructor(model: Model, options: ValidationOptions) {
+    const { validation, validations = 4, batch, sequence } = options;
+    if (!Number.isInteger(validations) || validations < 0) {
+      throw badArgument('trainLanguageModel', 'validations', validations, 'an integer >= 0');
+    }
+    this.#model = model;
+    this.#options = options;
+    this.#times = validation ? validations : 0;
+    this.#loss = jit((inputs: Tensor, targets: Tensor) => model.loss(inputs, targets));
+    // Too few tokens are told before the first step, not at a quarter of the run.
+    if (validation) new BatchSampler({ tokens: validation, batch, sequence, seed: 0 });
+  }
+
+  /** The last measurement. */
+  get latest(): number | undefined {
+    return this.#latest;
+  }
+
+  /** Measures if it is due when a share of the run is done, else gives undefined. */
+  async measureAt(share: number): Promise<number | undefined> {
+    const due = Math.floor(share * this.#times + 1e-9);
+    if (due <= this.#done) return undefined;
+    this.#done = due;
+    this.#latest = await this.#measure();
+    return this.#latest;
+  }
+
+  async #measure(): Promise<number> {
+    const { batch, sequence, validation = [] } = this.#options;
+    const sampler = new BatchSampler({ tokens: validation, batch, sequence, seed: 0 });
+    let total = 0;
+    for (let i = 0; i < BATCHES; i++) {
+      const used = [...tensorsOf(this.#model, sampler.next(), [batch, sequence])];
+      try {
+        const loss = await this.#loss(used[0], used[1]);
+        used.push(loss);
+        total += await loss.item();
+      } finally {
+        for (const t of used) t.dispose();
+      }
+    }
+    return total / BATCHES;
+  }
+
+  dispose(): void {
+    this.#loss.dispose();
+  }
+}

@@ -1,0 +1,235 @@
+import * as fc from 'fast-check';
+import * as g from '../../src/ir/graph/build.ts';
+import type { Node } from '../../src/ir/graph/types.ts';
+import { sizeOf } from '../../src/ir/shape.ts';
+
+/**
+ * Random graphs for comparing devices. Beside each float node stands one that bounds the
+ * magnitudes it was summed from, so that the allowed error can be told: c * eps * sum |a||b|.
+ */
+export interface RandomGraph {
+  readonly inputs: readonly g.BufferNode[];
+  readonly outputs: readonly Node[];
+  /** For each output its bound, or undefined when it must be exact. */
+  readonly bounds: readonly (Node | undefined)[];
+  readonly description: string;
+}
+
+interface Entry {
+  readonly node: Node;
+  readonly bound: Node;
+  /** Derived from inputs by moves alone: comparisons and rounding of it are the same everywhere. */
+  readonly exact: boolean;
+}
+
+export interface Recipe {
+  readonly shapes: readonly (readonly number[])[];
+  readonly steps: readonly { readonly op: number; readonly a: number; readonly b: number; readonly c: number }[];
+}
+
+const smallDim = fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 6, max: 21 }));
+const natural = fc.nat({ max: 1000 });
+
+export const anyGraphRecipe: fc.Arbitrary<Recipe> = fc.record({
+  shapes: fc.array(fc.array(smallDim, { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 3 }),
+  steps: fc.array(fc.record({ op: natural, a: natural, b: natural, c: natural }), {
+    minLength: 1,
+    maxLength: 14,
+  }),
+});
+
+const abs = (x: Node) => g.unary('abs', x);
+
+/** Repeats or sums `y` to the shape of `x`, through moves that always fit. */
+function fit(y: Entry, x: Entry): Entry {
+  const shape = x.node.shape as number[];
+  const each = (node: Node): Node => {
+    const total = sizeOf(shape);
+    const flat = g.reshape(node, [sizeOf(node.shape)]);
+    const size = sizeOf(node.shape);
+    const cut = size >= total ? g.shrink(flat, [[0, total]]) : g.pad(flat, [[total - size, 0]], 0);
+    return g.reshape(cut, shape);
+  };
+  return { node: each(y.node), bound: each(y.bound), exact: y.exact };
+}
+
+type Step = (x: Entry, y: Entry, c: number) => Entry;
+
+const both = (x: Entry, f: (node: Node) => Node): Entry => ({
+  node: f(x.node),
+  bound: f(x.bound),
+  exact: x.exact,
+});
+
+function pickAxis(node: Node, c: number): number {
+  return c % node.shape.length;
+}
+
+const STEPS: readonly (readonly [string, Step])[] = [
+  ['add', (x, y) => arith('add', x, fit(y, x))],
+  ['sub', (x, y) => arith('sub', x, fit(y, x))],
+  ['mul', (x, y) => scaled('mul', x, fit(y, x))],
+  ['max', (x, y) => arith('max', x, fit(y, x))],
+  ['min', (x, y) => arith('min', x, fit(y, x))],
+  ['neg', (x) => ({ ...both(x, (n) => n), node: g.unary('neg', x.node) })],
+  ['tanh', (x) => smooth('tanh', x)],
+  ['sin', (x) => smooth('sin', x)],
+  ['abs', (x) => ({ node: abs(x.node), bound: x.bound, exact: x.exact })],
+  ['floor', (x) => (x.exact ? both(x, (n) => g.unary('floor', n)) : x)],
+  ['reshape', (x) => both(x, (n) => g.reshape(n, [sizeOf(n.shape)]))],
+  ['unflatten', (x, _y, c) => both(x, (n) => unflatten(n, c))],
+  ['permute', (x, _y, c) => both(x, (n) => g.permute(n, rotated(n.shape.length, c)))],
+  ['flip', (x, _y, c) => both(x, (n) => g.flip(n, [pickAxis(n, c)]))],
+  ['pad', (x, _y, c) => both(x, (n) => g.pad(n, n.shape.map((_, i) => (i === pickAxis(n, c) ? [c % 3, 1] : [0, 0])), 0))],
+  ['shrink', (x, _y, c) => both(x, (n) => g.shrink(n, n.shape.map((d, i) => cut(d as number, i === pickAxis(n, c) ? c : 0))))],
+  ['expand', (x, _y, c) => both(x, (n) => (n.shape.length > 3 ? n : expandNew(n, c)))],
+  ['sum', (x, _y, c) => inexact(both(x, (n) => g.reduce('sum', n, [pickAxis(n, c)])))],
+  ['max reduce', (x, _y, c) => extreme(x, 'max', c)],
+  ['min reduce', (x, _y, c) => extreme(x, 'min', c)],
+  ['sum all', (x) => inexact(both(x, (n) => g.reduce('sum', n, n.shape.map((_, i) => i))))],
+  ['where', (x, y, c) => chosen(x, fit(y, x), c)],
+  ['gather', (x, _y, c) => gathered(x, c)],
+  ['scatter', (x, _y, c) => scattered(x, c)],
+  ['dot', (x, y) => product(x, y)],
+  ['softmax', (x, _y, c) => softmax(x, c)],
+];
+
+function inexact(x: Entry): Entry {
+  return { ...x, exact: false };
+}
+
+function arith(fn: 'add' | 'sub' | 'max' | 'min', x: Entry, y: Entry): Entry {
+  const node = g.binary(fn, x.node, y.node);
+  const extremeOf = fn === 'max' || fn === 'min';
+  return { node, bound: g.binary('add', x.bound, y.bound), exact: extremeOf && x.exact && y.exact };
+}
+
+function scaled(fn: 'mul', x: Entry, y: Entry): Entry {
+  return { node: g.binary(fn, x.node, y.node), bound: g.binary(fn, x.bound, y.bound), exact: false };
+}
+
+/** A function of slope at most 1: errors pass through, its own result is at most 1. */
+function smooth(fn: 'tanh' | 'sin', x: Entry): Entry {
+  const limited = g.binary('min', x.bound, g.constLike(x.bound, 1e4));
+  return {
+    node: g.unary(fn, g.binary('max', g.binary('min', x.node, g.constLike(x.node, 100)), g.constLike(x.node, -100))),
+    bound: g.binary('add', limited, g.constLike(x.bound, 1)),
+    exact: false,
+  };
+}
+
+function extreme(x: Entry, fn: 'max' | 'min', c: number): Entry {
+  const axes = [pickAxis(x.node, c)];
+  return { node: g.reduce(fn, x.node, axes), bound: g.reduce('max', x.bound, axes), exact: x.exact };
+}
+
+function unflatten(node: Node, c: number): Node {
+  const size = sizeOf(node.shape);
+  const divisors = Array.from({ length: size }, (_, i) => i + 1).filter((d) => size % d === 0);
+  const first = divisors[c % divisors.length];
+  return g.reshape(node, [first, size / first]);
+}
+
+function rotated(rank: number, c: number): number[] {
+  return Array.from({ length: rank }, (_, i) => (i + c) % rank);
+}
+
+function cut(size: number, c: number): readonly [number, number] {
+  const start = c % size;
+  return [start, Math.max(1, size - start - (c % 2))];
+}
+
+function expandNew(node: Node, c: number): Node {
+  const times = (c % 4) + 1;
+  const shape = [...node.shape];
+  const at = c % (shape.length + 1);
+  const single = [...shape.slice(0, at), 1, ...shape.slice(at)];
+  const grown = [...shape.slice(0, at), times, ...shape.slice(at)];
+  return g.expand(g.reshape(node, single), grown);
+}
+
+function chosen(x: Entry, y: Entry, c: number): Entry {
+  const size = sizeOf(x.node.shape);
+  const places = g.reshape(g.iota(size), x.node.shape);
+  const condition = g.compare('lt', places, g.constLike(places, c % (size + 1)));
+  return {
+    node: g.where(condition, x.node, y.node),
+    bound: g.where(condition, x.bound, y.bound),
+    exact: x.exact && y.exact,
+  };
+}
+
+function indexFor(x: Node, axis: number, c: number): Node {
+  const size = x.shape[axis] as number;
+  const shape = x.shape.map((d, i) => (i === axis ? (c % 5) + 1 : d));
+  const places = g.reshape(g.iota(sizeOf(shape)), shape);
+  const mixed = g.binary('mul', places, g.constLike(places, (c % 7) + 1));
+  return g.binary('rem', mixed, g.constLike(mixed, size));
+}
+
+function gathered(x: Entry, c: number): Entry {
+  const axis = pickAxis(x.node, c);
+  const index = indexFor(x.node, axis, c);
+  return both(x, (n) => g.gather(n, index, axis));
+}
+
+function scattered(x: Entry, c: number): Entry {
+  const axis = pickAxis(x.node, c);
+  const index = indexFor(x.node, axis, c);
+  const updates = g.full(0.5, index.shape, 'f32');
+  return inexact(both(x, (n) => g.scatter(n, index, updates, axis, 'add')));
+}
+
+/** Rows of x by rows of y over a common depth made by fitting. */
+function product(x: Entry, y: Entry): Entry {
+  const rows = x.node.shape[0] as number;
+  const depth = sizeOf(x.node.shape) / rows;
+  const matrix = (e: Entry, shape: number[]): Entry => {
+    const like: Entry = { node: g.full(0, shape, 'f32'), bound: g.full(0, shape, 'f32'), exact: true };
+    return fit(e, like);
+  };
+  const left = matrix(x, [rows, depth]);
+  const right = matrix(y, [depth, (y.node.shape[0] as number) + 3]);
+  return {
+    node: g.dot(left.node, right.node, 0, 1),
+    bound: g.dot(left.bound, right.bound, 0, 1),
+    exact: false,
+  };
+}
+
+function softmax(x: Entry, c: number): Entry {
+  const axis = pickAxis(x.node, c);
+  const top = g.expand(g.reduce('max', x.node, [axis]), x.node.shape);
+  const e = g.unary('exp', g.binary('sub', x.node, top));
+  const sum = g.expand(g.reduce('sum', e, [axis]), x.node.shape);
+  const limited = g.binary('min', x.bound, g.constLike(x.bound, 1e4));
+  const most = g.expand(g.reduce('max', limited, [axis]), x.node.shape);
+  return {
+    node: g.binary('div', e, sum),
+    bound: g.binary('add', most, g.constLike(x.bound, 1)),
+    exact: false,
+  };
+}
+
+export function buildGraph(recipe: Recipe): RandomGraph {
+  const inputs = recipe.shapes.map((shape, i) => g.bufferNode('f32', shape, `input${i}`));
+  const entries: Entry[] = inputs.map((node) => ({ node, bound: abs(node), exact: true }));
+  const words: string[] = [];
+  for (const { op, a, b, c } of recipe.steps) {
+    const [name, step] = STEPS[op % STEPS.length];
+    const x = entries[a % entries.length];
+    const y = entries[b % entries.length];
+    if (sizeOf(x.node.shape) > 3000 || sizeOf(y.node.shape) > 3000) continue;
+    if (x.node.shape.length === 0) continue;
+    words.push(name);
+    entries.push(step(x, y, c));
+  }
+  const last = entries.slice(Math.max(inputs.length, entries.length - 3));
+  const chosenOutputs = last.length > 0 ? last : [entries[0]];
+  return {
+    inputs,
+    outputs: chosenOutputs.map((e) => e.node),
+    bounds: chosenOutputs.map((e) => (e.exact ? undefined : e.bound)),
+    description: words.join(', '),
+  };
+}
