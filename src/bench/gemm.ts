@@ -18,7 +18,7 @@ export interface GemmCase {
 
 const square = (size: number): GemmCase => ({ m: size, n: size, k: size });
 
-/** Sizes of the field, awkward ones, and those of the reference training step (reference-model.ts). */
+/** Common sizes, awkward ones, and those of the training step in reference-model.ts. */
 const CASES: readonly GemmCase[] = [
   square(1024),
   square(512),

@@ -8,7 +8,7 @@ export interface Contestant {
 }
 
 export interface Timing {
-  /** Seconds of running before anything counts: engines replace quick code by good code meanwhile. */
+  /** Seconds of running before anything counts: engines improve their code meanwhile. */
   readonly warmSeconds: number;
   /** Seconds that one sample should take at least. */
   readonly sampleSeconds: number;

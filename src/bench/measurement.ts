@@ -60,7 +60,15 @@ function finished(
   limit: number | undefined,
   peers: Readonly<Record<string, number>>,
 ): Measurement {
-  const head = { bench, case: title, device, threads, value: rounded(value), min: rounded(min), unit };
+  const head = {
+    bench,
+    case: title,
+    device,
+    threads,
+    value: rounded(value),
+    min: rounded(min),
+    unit,
+  };
   if (limit === undefined) return { ...head, peers };
   return { ...head, limit: rounded(limit), ofLimit: rounded(value / limit, 2), peers };
 }

@@ -1,6 +1,13 @@
 import { Llama, type LlamaConfig, llamaConfig } from '../models/index.ts';
 import { AdamW } from '../optim/index.ts';
-import { type DeviceName, jit, random, type Tensor, tensor, valueAndGrad } from '../tensor/index.ts';
+import {
+  type DeviceName,
+  jit,
+  random,
+  type Tensor,
+  tensor,
+  valueAndGrad,
+} from '../tensor/index.ts';
 
 /** A llama with its batch: what a training step is measured with. */
 export interface Reference {
@@ -40,7 +47,7 @@ export interface TrainingStep {
   readonly dispose: () => void;
 }
 
-/** Model, optimiser and a jitted step, its weights computed; nothing of the step is compiled yet. */
+/** Model, optimiser and a jitted step: weights are there, nothing of the step is compiled yet. */
 export async function makeTrainingStep(
   { config, batch, time }: Reference,
   device: DeviceName,
@@ -53,7 +60,10 @@ export async function makeTrainingStep(
   for (const cell of optimizer.state().values()) await cell.held.realize();
   const tokens = (offset: number) =>
     tensor(
-      Int32Array.from({ length: batch * time }, (_, i) => ((i + offset) * 7919) % config.vocab_size),
+      Int32Array.from(
+        { length: batch * time },
+        (_, i) => ((i + offset) * 7919) % config.vocab_size,
+      ),
       { shape: [batch, time], device },
     );
   const [inputs, targets] = [tokens(0), tokens(1)];

@@ -1,6 +1,17 @@
 import type { Measurement } from './measurement.ts';
 
-const COLUMNS = ['bench', 'case', 'device', 'threads', 'value', 'min', 'unit', 'limit', 'of limit', 'peers'] as const;
+const COLUMNS = [
+  'bench',
+  'case',
+  'device',
+  'threads',
+  'value',
+  'min',
+  'unit',
+  'limit',
+  'of limit',
+  'peers',
+] as const;
 /** Columns of numbers stand at the right. */
 const NUMBERS: ReadonlySet<string> = new Set(['threads', 'value', 'min', 'limit', 'of limit']);
 

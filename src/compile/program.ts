@@ -5,12 +5,13 @@ import { makeTyped } from '../ir/graph/build.ts';
 import { topological } from '../ir/graph/traverse.ts';
 import type { Node } from '../ir/graph/types.ts';
 import { kernelKey, printKernel } from '../ir/kernel/print.ts';
-import type { Buffer, Kernel } from '../ir/kernel/types.ts';
+import type { Kernel } from '../ir/kernel/types.ts';
 import { verifyKernel } from '../ir/kernel/verify.ts';
 import type { OutputBinding, Place, Program, Step } from '../ir/program.ts';
 import { isVar, sizeOf, type Var } from '../ir/shape.ts';
 import { DEFAULT_TILES, type GemmTiles } from './kernels/gemm.ts';
-import { type LoweredKernel, lowerGroup } from './lower/group-kernel.ts';
+import { type LoweredKernel, type LowerOptions, lowerGroup } from './lower/group-kernel.ts';
+import { groupKey } from './lower/group-key.ts';
 import { rewriteGraph } from './rewrite.ts';
 import { chooseBoundaries } from './schedule/boundaries.ts';
 import { type Group, joinGroups } from './schedule/groups.ts';
@@ -48,8 +49,24 @@ export function compileProgram(
   const rootIds = new Set(boundaries.roots.map((r) => r.id));
   const hasBuffer = (node: Node) => node.op === 'buffer' || rootIds.has(node.id);
   const tiles = options.tiles ?? DEFAULT_TILES;
-  const lowered = groups.map((group) => ({ group, ...lowerGroup(group, { hasBuffer, tiles }) }));
+  const lower = lowerOnce({ hasBuffer, tiles });
+  const lowered = groups.map((group) => ({ group, ...lower(group) }));
   return new Assembly(copies, inputs, options.donations ?? new Map()).assemble(lowered);
+}
+
+/** Lowers groups; those that do the same to other nodes share one kernel. */
+function lowerOnce(options: LowerOptions): (group: Group) => LoweredKernel {
+  const known = new Map<string, { kernel: Kernel; places: readonly number[] }>();
+  return (group) => {
+    const { key, nodes } = groupKey(group, options.hasBuffer);
+    let found = known.get(key);
+    if (!found) {
+      const { kernel, nodes: used } = lowerGroup(group, options);
+      found = { kernel, places: used.map((node) => nodes.indexOf(node)) };
+      known.set(key, found);
+    }
+    return { kernel: found.kernel, nodes: found.places.map((i) => nodes[i]) };
+  };
 }
 
 function asComputed(node: Node, i: number, all: readonly Node[]): Node {
@@ -120,7 +137,10 @@ class Assembly {
   #distinct(ordered: readonly Lowered[]): { kernels: Kernel[]; numbers: number[] } {
     const kernels: Kernel[] = [];
     const known = new Map<string, number>();
+    const numberOf = new Map<Kernel, number>();
     const numbers = ordered.map(({ kernel }) => {
+      const again = numberOf.get(kernel);
+      if (again !== undefined) return again;
       const key = kernelKey(kernel);
       let number = known.get(key);
       if (number === undefined) {
@@ -128,6 +148,7 @@ class Assembly {
         number = kernels.push(kernel) - 1;
         known.set(key, number);
       }
+      numberOf.set(kernel, number);
       return number;
     });
     return { kernels, numbers };
@@ -144,36 +165,30 @@ class Assembly {
       });
     });
     const lifetimes: Lifetime[] = [];
-    const slotOf = new Map<number | Buffer, number>();
-    const slot = (key: number | Buffer, bytes: number, from: number, to: number) => {
-      slotOf.set(key, lifetimes.push({ bytes, from, to }) - 1);
-    };
+    const slots = new Map<number, number>();
+    const localSlots: number[][] = [];
+    const reserve = (bytes: number, from: number, to: number) => lifetimes.push({ bytes, from, to }) - 1;
     ordered.forEach(({ group, kernel }, s) => {
       for (const node of group.stored) {
         if (this.#outputNumber.has(node.id)) continue;
-        slot(node.id, bytesOf(node), s, lastRead.get(node.id) ?? s);
+        slots.set(node.id, reserve(bytesOf(node), s, lastRead.get(node.id) ?? s));
       }
-      for (const local of kernel.locals) {
-        slot(local, local.size * DTYPES[local.dtype].bytes, s, s);
-      }
+      // Steps may share a kernel but not its scratch.
+      localSlots.push(kernel.locals.map((l) => reserve(l.size * DTYPES[l.dtype].bytes, s, s)));
     });
     const { offsets, bytes } = planArena(lifetimes);
-    const scratch = (key: number | Buffer): Place => {
-      const index = slotOf.get(key);
-      if (index === undefined) throw new InternalError('a buffer has no place');
-      return { kind: 'scratch', offset: offsets[index] };
+    const scratch = (slot: number | undefined): Place => {
+      if (slot === undefined) throw new InternalError('a buffer has no place');
+      return { kind: 'scratch', offset: offsets[slot] };
     };
     const place = (node: Node): Place => {
       const input = this.#inputNumber.get(node.id);
       if (input !== undefined) return { kind: 'input', index: input };
       if (node.op === 'buffer') throw new InternalError(`the buffer ${node.arg.name} is no input`);
       const output = this.#outputNumber.get(node.id);
-      return output === undefined ? scratch(node.id) : { kind: 'output', index: output };
+      return output === undefined ? scratch(slots.get(node.id)) : { kind: 'output', index: output };
     };
-    const places = ordered.map(({ kernel, nodes }) => [
-      ...nodes.map(place),
-      ...kernel.locals.map(scratch),
-    ]);
+    const places = ordered.map(({ nodes }, s) => [...nodes.map(place), ...localSlots[s].map(scratch)]);
     return { places, bytes };
   }
 

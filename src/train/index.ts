@@ -1,4 +1,5 @@
 export type { Length } from './budget.ts';
+export { loadModel, type SavedModel, saveModel } from './model-folder.ts';
 export type { TrainingProgress } from './progress.ts';
 export {
   type TrainableModel,

@@ -33,6 +33,8 @@ export type TrainingOptions = Length & {
   readonly starts?: ArrayLike<number> | undefined;
   /** Tokens to measure the loss on, beside those trained on. */
   readonly validation?: ArrayLike<number> | undefined;
+  /** Where their sequences may start (default: anywhere). */
+  readonly validationStarts?: ArrayLike<number> | undefined;
   /** How often that is done (default 4), at equal distances up to the end. */
   readonly validations?: number;
 };

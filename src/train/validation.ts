@@ -10,6 +10,7 @@ interface ValidationOptions {
   readonly batch: number;
   readonly sequence: number;
   readonly validation?: ArrayLike<number> | undefined;
+  readonly validationStarts?: ArrayLike<number> | undefined;
   readonly validations?: number;
 }
 
@@ -27,7 +28,7 @@ export class Validation {
   #latest: number | undefined;
 
   constructor(model: Model, options: ValidationOptions) {
-    const { validation, validations = 4, batch, sequence } = options;
+    const { validation, validations = 4 } = options;
     if (!Number.isInteger(validations) || validations < 0) {
       throw badArgument('trainLanguageModel', 'validations', validations, 'an integer >= 0');
     }
@@ -36,7 +37,7 @@ export class Validation {
     this.#times = validation ? validations : 0;
     this.#loss = jit((inputs: Tensor, targets: Tensor) => model.loss(inputs, targets));
     // Too few tokens are told before the first step, not at a quarter of the run.
-    if (validation) new BatchSampler({ tokens: validation, batch, sequence, seed: 0 });
+    if (validation) this.#sampler();
   }
 
   /** The last measurement. */
@@ -54,8 +55,8 @@ export class Validation {
   }
 
   async #measure(): Promise<number> {
-    const { batch, sequence, validation = [] } = this.#options;
-    const sampler = new BatchSampler({ tokens: validation, batch, sequence, seed: 0 });
+    const { batch, sequence } = this.#options;
+    const sampler = this.#sampler();
     let total = 0;
     for (let i = 0; i < BATCHES; i++) {
       const used = [...tensorsOf(this.#model, sampler.next(), [batch, sequence])];
@@ -68,6 +69,11 @@ export class Validation {
       }
     }
     return total / BATCHES;
+  }
+
+  #sampler(): BatchSampler {
+    const { batch, sequence, validation = [], validationStarts: starts } = this.#options;
+    return new BatchSampler({ tokens: validation, batch, sequence, seed: 0, starts });
   }
 
   dispose(): void {

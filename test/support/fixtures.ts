@@ -103,5 +103,6 @@ export function difference(
     .slice(0, 4)
     .map((i) => `[${i}] ${number(got[i])}; expected ${number(want[i])}`);
   const { rtol, atol } = tolerance;
-  return `${wrong.length} of ${want.length} differ (rtol ${rtol}, atol ${atol}): ${shown.join(', ')}`;
+  const limits = `(rtol ${rtol}, atol ${atol})`;
+  return `${wrong.length} of ${want.length} differ ${limits}: ${shown.join(', ')}`;
 }

@@ -42,7 +42,8 @@ export function openOpenBlas(threads = 1): OpenBlas | undefined {
     const lda = transposed === 'a' ? m : k;
     const ldb = transposed === 'b' ? k : n;
     for (let i = 0; i < batch; i++) {
-      const [x, y, z] = batch === 1 ? [a, b, c] : [part(a, i, m * k), part(b, i, k * n), part(c, i, m * n)];
+      const [x, y, z] =
+        batch === 1 ? [a, b, c] : [part(a, i, m * k), part(b, i, k * n), part(c, i, m * n)];
       sgemm(ROW_MAJOR, left, right, m, n, k, 1, x, lda, y, ldb, 0, z, n);
     }
   };

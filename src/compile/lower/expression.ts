@@ -199,7 +199,7 @@ export class ExpressionLowering {
       });
       return this.evaluate(x, at, mask);
     };
-    const perLane = index.some(hasLane);
+    const perLane = index.some(hasLane) || mask.some(hasLane);
     return b.at(this.#depthOf(index, mask), () =>
       reduceInOrder(b, {
         length,

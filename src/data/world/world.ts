@@ -29,7 +29,7 @@ export interface World {
 const FEWEST_CHARACTERS = 2000;
 
 /** Chances of the kinds of document, chosen so that each skill gets its share of characters. */
-const CHANCES = { fact: 18, description: 1, arithmetic: 54, opposite: 3, story: 24 };
+const CHANCES = { fact: 19, description: 1, arithmetic: 58, opposite: 3, story: 19 };
 
 /**
  * Generates the corpus of the small world. The facts of the world are fixed; the seed chooses

@@ -26,7 +26,7 @@ export interface Loops {
 /** Makes the loops over a memory. */
 export async function makeLoops(memory: WebAssembly.Memory, relaxedSimd: boolean): Promise<Loops> {
   const module = new ModuleBuilder();
-  module.importMemory('env', 'memory', { minPages: 0, maxPages: 65536 });
+  module.importMemory('env', 'memory', { minPages: 0 });
   module.addFunction('multiplyAdd', multiplyAddLoop(relaxedSimd), { export: true });
   module.addFunction('read', readLoop(), { export: true });
   module.addFunction('copy', copyLoop(), { export: true });
@@ -43,7 +43,10 @@ function multiplyAddLoop(relaxedSimd: boolean): FunctionBuilder {
   code.emit('f32.const', 0.25).emit('f32x4.splat').emit('local.set', y);
   // Different starts: equal chains could be computed once.
   sums.forEach((sum, i) => {
-    code.emit('f32.const', i + 1).emit('f32x4.splat').emit('local.set', sum);
+    code
+      .emit('f32.const', i + 1)
+      .emit('f32x4.splat')
+      .emit('local.set', sum);
   });
   code.loop(() => {
     for (let round = 0; round < ROUNDS; round++) {

@@ -41,6 +41,20 @@ function shapeKey(shape: Shape): string {
 }
 
 /**
+ * All that matters of one node, as text: sources by the given numbers. Of a node that is only read
+ * just its type counts.
+ */
+export function nodeKey(node: Node, numbers: ReadonlyMap<number, number>, isRead: boolean): string {
+  const type = `${node.dtype}:${shapeKey(node.shape)}`;
+  if (isRead) return `read:${type}`;
+  const argument =
+    node.op === 'shrink'
+      ? node.arg.ranges.map(([start, length]) => `${start}+${shapeKey([length])}`).join(';')
+      : formatArgument(node);
+  return `${node.op}:${type}:${argument}:${node.src.map((s) => numbers.get(s.id)).join()}`;
+}
+
+/**
  * All that matters of a graph, as text: equal keys mean interchangeable programs. Buffers are
  * numbered in the given order.
  */
@@ -48,15 +62,10 @@ export function graphKey(outputs: readonly Node[], inputs: readonly Node[]): str
   const order = topological(outputs);
   const numbers = new Map(order.map((node, i) => [node.id, i]));
   const inputNumbers = new Map(inputs.map((node, i) => [node.id, i]));
-  const lines = order.map((node) => {
-    const argument =
-      node.op === 'buffer'
-        ? `#${inputNumbers.get(node.id)}`
-        : node.op === 'shrink'
-          ? node.arg.ranges.map(([start, length]) => `${start}+${shapeKey([length])}`).join(';')
-          : formatArgument(node);
-    const src = node.src.map((s) => numbers.get(s.id)).join(',');
-    return `${node.op}:${node.dtype}:${shapeKey(node.shape)}:${argument}:${src}`;
-  });
-  return `${lines.join('\n')}\n>${outputs.map((o) => numbers.get(o.id)).join(',')}`;
+  const lines = order.map((node) =>
+    node.op === 'buffer'
+      ? `#${inputNumbers.get(node.id)}:${nodeKey(node, numbers, true)}`
+      : nodeKey(node, numbers, false),
+  );
+  return `${lines.join('\n')}\n>${outputs.map((o) => numbers.get(o.id)).join()}`;
 }

@@ -58,14 +58,24 @@ export class Index {
   /** Sorted by key; no zero coefficients. */
   readonly terms: readonly Term[];
   readonly constant: number;
-  readonly key: string;
+  /** Made when first asked for: most indices are steps on the way to another. */
+  #key: string | undefined;
 
   constructor(terms: readonly Term[], constant: number) {
     this.terms = terms;
     this.constant = constant;
-    const parts = terms.map((t) => (t.coefficient === 1 ? t.atom.key : `${t.coefficient}*${t.atom.key}`));
-    if (constant !== 0 || parts.length === 0) parts.push(String(constant));
-    this.key = parts.join('+');
+  }
+
+  /** Equal for equal expressions. */
+  get key(): string {
+    if (this.#key === undefined) {
+      const parts = this.terms.map(({ atom, coefficient }) =>
+        coefficient === 1 ? atom.key : `${coefficient}*${atom.key}`,
+      );
+      if (this.constant !== 0 || parts.length === 0) parts.push(String(this.constant));
+      this.#key = parts.join('+');
+    }
+    return this.#key;
   }
 
   get isConstant(): boolean {
@@ -93,23 +103,30 @@ export function varIndex(variable: Var): Index {
 
 export const LANE: Index = atomIndex({ kind: 'lane', key: 'lane' });
 
-/** Sum of a x + b y; the one place where terms meet. */
+/** Sum of a x + b y; the one place where terms meet. Both lists are sorted: they are merged. */
 function combine(x: Index, a: number, y: Index, b: number): Index {
-  const sums = new Map<string, { atom: Atom; coefficient: number }>();
-  for (const [index, factor] of [
-    [x, a],
-    [y, b],
-  ] as const) {
-    if (factor === 0) continue;
-    for (const { atom, coefficient } of index.terms) {
-      const known = sums.get(atom.key);
-      if (known) known.coefficient += coefficient * factor;
-      else sums.set(atom.key, { atom, coefficient: coefficient * factor });
+  const terms: Term[] = [];
+  const left = a === 0 ? [] : x.terms;
+  const right = b === 0 ? [] : y.terms;
+  let i = 0;
+  let j = 0;
+  while (i < left.length || j < right.length) {
+    const [p, q] = [left[i], right[j]];
+    if (!q || (p && p.atom.key < q.atom.key)) {
+      terms.push(a === 1 ? p : { atom: p.atom, coefficient: p.coefficient * a });
+      i++;
+    } else if (!p || q.atom.key < p.atom.key) {
+      terms.push(b === 1 ? q : { atom: q.atom, coefficient: q.coefficient * b });
+      j++;
+    } else {
+      const coefficient = p.coefficient * a + q.coefficient * b;
+      if (coefficient !== 0) terms.push({ atom: p.atom, coefficient });
+      i++;
+      j++;
     }
   }
-  const terms = [...sums.values()].filter((t) => t.coefficient !== 0);
   const total = x.constant * a + y.constant * b;
-  return rejoin(terms, total) ?? sorted(terms, total);
+  return rejoin(terms, total) ?? new Index(terms, total);
 }
 
 function sorted(terms: Term[], total: number): Index {
@@ -149,7 +166,7 @@ export function mul(x: Index, factor: number): Index {
   return combine(x, factor, ZERO, 0);
 }
 
-export function gcd(a: number, b: number): number {
+function gcd(a: number, b: number): number {
   let [x, y] = [Math.abs(a), Math.abs(b)];
   while (y !== 0) [x, y] = [y, x % y];
   return x;

@@ -1,8 +1,7 @@
 import {
   add,
   constant,
-  gcd,
-  Index,
+  type Index,
   mul,
   range,
   sub,
@@ -76,10 +75,9 @@ function hasDividedLoop(x: Index): boolean {
 export function proveNonNegative(x: Index, mask: Mask): boolean {
   // Intervals alone nearly always do, and cost the least.
   if (range(x).min >= 0 || smallest(x) >= 0) return true;
-  const conditions = mask.map(tightened);
-  return conditions.some((condition, i) => {
+  return mask.some((condition, i) => {
     // Order does not matter in a sum, so only later conditions are tried with this one.
-    const rest = conditions.slice(i + 1);
+    const rest = mask.slice(i + 1);
     return multiples(x, condition).some((factor) =>
       proveNonNegative(sub(x, mul(condition, factor)), rest),
     );
@@ -94,13 +92,4 @@ function multiples(x: Index, condition: Index): number[] {
     if (factor > 0 && Number.isInteger(factor)) factors.add(factor);
   }
   return [...factors];
-}
-
-/** Among integers 4 i + 7 >= 0 says i + 1 >= 0: divided by the common factor, rounded down. */
-function tightened(condition: Index): Index {
-  const { terms } = condition;
-  const factor = terms.reduce((f, t) => gcd(f, t.coefficient), 0);
-  if (factor <= 1) return condition;
-  const divided = terms.map((t) => ({ atom: t.atom, coefficient: t.coefficient / factor }));
-  return new Index(divided, Math.floor(condition.constant / factor));
 }

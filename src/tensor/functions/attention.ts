@@ -116,8 +116,8 @@ function requireOperands(q: Tensor, k: Tensor, v: Tensor, enableGqa: boolean): n
   if (!agree) {
     const [a, b, c] = [q, k, v].map((x) => formatShape(x.shape));
     throw new TypeError(
-      `attention: q ${a}, k ${b} and v ${c} do not agree; expected q [b, h, n, d], k [b, kv, m, d] ` +
-        'and v [b, kv, m, w]',
+      `attention: q ${a}, k ${b} and v ${c} do not agree; expected q [b, h, n, d], ` +
+        'k [b, kv, m, d] and v [b, kv, m, w]',
     );
   }
   const [heads, kvHeads] = [maxDim(q.shape[1]), maxDim(k.shape[1])];

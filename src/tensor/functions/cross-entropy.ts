@@ -23,8 +23,8 @@ export interface CrossEntropyOptions extends ClassLossOptions {
  *
  * @param logits [n, classes, ...] or [classes]
  * @param target labels of i32 [n, ...] or [], or probabilities of the shape of the logits
- * @returns a scalar, or the losses [n, ...] with reduction `none`; `mean` divides by the number (the
- *   weight) of targets that are not ignored
+ * @returns a scalar, or the losses [n, ...] with reduction `none`; `mean` divides by the number
+ *   (the weight) of targets that are not ignored
  * @throws RangeError (when it runs) for a label out of range that is not `ignoreIndex`
  */
 export function crossEntropy(

@@ -25,12 +25,12 @@ export function checkedLabels(labels: Tensor, count: number): Tensor {
   return list.gather(0, flat).reshape(labels.shape);
 }
 
-/** @internal The elements of x at the labels: a sum of one term, so that nothing is scattered back. */
+/** @internal The elements of x at the labels, as sums of one term: nothing is scattered back. */
 export function pick(x: Tensor, holds: Tensor, axis: number): Tensor {
   return holds.where(x, 0).sum(axis);
 }
 
-/** @internal True where a class of the axis is the label: labels [n, ...], result [n, classes, ...]. */
+/** @internal True where a class is the label: labels [n, ...], result [n, classes, ...]. */
 export function isLabel(labels: Tensor, axis: number, classes: number): Tensor {
   const wide = labels.unsqueeze(axis);
   return wide.eq(placesAlong(labels, wide.rank, axis, classes));

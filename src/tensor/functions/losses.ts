@@ -42,7 +42,9 @@ export function smoothL1Loss(
   return reduceLoss('smoothL1Loss', loss, reduction);
 }
 
-/** With d = input - target: d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2) (Huber 1964). */
+/**
+ * With d = input - target: d^2 / 2 where |d| <= delta, else delta (|d| - delta / 2) (Huber 1964).
+ */
 export function huberLoss(
   input: Tensor,
   target: Tensor,

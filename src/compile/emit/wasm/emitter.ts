@@ -1,4 +1,4 @@
-import type { FunctionBuilder, ValType } from '../../../asm/index.ts';
+import type { BlockType, FunctionBuilder, ValType } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
 import type { Index } from '../../../ir/kernel/index-expr.ts';
 import type { Buffer, Mask, Value } from '../../../ir/kernel/types.ts';
@@ -20,6 +20,8 @@ export interface Emitter {
   pushIndex(index: Index): void;
   /** Leaves 1 where all of the mask holds, else 0. */
   pushMask(mask: Mask): void;
+  /** Takes a condition off the stack; use this and not `f.if` around addresses. */
+  branch(then: () => void, otherwise?: () => void, type?: BlockType): void;
   /** Leaves the address of an element; returns the offset that the instruction must add. */
   pushAddress(buffer: Buffer, index: Index): number;
 }

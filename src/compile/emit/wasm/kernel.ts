@@ -1,4 +1,4 @@
-import { FunctionBuilder, type ValType } from '../../../asm/index.ts';
+import { type BlockType, FunctionBuilder, type ValType } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
 import { DTYPES } from '../../../ir/dtype.ts';
 import {
@@ -141,17 +141,22 @@ class KernelEmitter implements Emitter {
   }
 
   #store(store: Store): void {
-    this.masked(store.mask, () => emitStore(this, store));
-  }
-
-  /** Runs `body` where the mask holds. */
-  masked(mask: Mask, body: () => void): void {
-    if (mask.length === 0) {
-      body();
+    if (store.mask.length === 0) {
+      emitStore(this, store);
       return;
     }
-    this.pushMask(mask);
-    this.f.if(body);
+    this.pushMask(store.mask);
+    this.branch(() => emitStore(this, store));
+  }
+
+  /** An `if`. Addresses computed in a branch are unknown after it: it may not have run. */
+  branch(then: () => void, otherwise?: () => void, type?: BlockType): void {
+    const apart = (body: () => void) => () => {
+      this.#known.push(new Map());
+      body();
+      this.#known.pop();
+    };
+    this.f.if(apart(then), otherwise && apart(otherwise), type);
   }
 
   pushMask(mask: Mask): void {
@@ -206,7 +211,7 @@ class KernelEmitter implements Emitter {
     if (end === undefined && extent.constant > 0) turns();
     else if (end !== undefined) {
       f.emit('local.get', end).emit('i32.const', 0).emit('i32.gt_s');
-      f.if(turns);
+      this.branch(turns);
     }
   }
 

@@ -33,13 +33,12 @@ function loadInstruction(dtype: DType): 'f32.load' | 'i32.load' | 'i32.load8_u' 
 }
 
 export function emitLoad(e: Emitter, load: LoadValue): void {
-  const { f } = e;
   if (load.mask.length === 0) {
     loadElements(e, load);
     return;
   }
   e.pushMask(load.mask);
-  f.if(
+  e.branch(
     () => loadElements(e, load),
     () => pushConstant(e, load.dtype, load.lanes, load.other),
     wasmType(load),

@@ -1,0 +1,8 @@
+import type { Bench } from './bench.ts';
+import { COMPILE } from './compile.ts';
+import { ELEMENTWISE } from './elementwise.ts';
+import { GEMM } from './gemm.ts';
+import { TRAIN_STEP } from './train-step.ts';
+
+/** All benches, in the order of `all`. */
+export const BENCHES: readonly Bench[] = [GEMM, ELEMENTWISE, COMPILE, TRAIN_STEP];

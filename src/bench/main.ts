@@ -1,0 +1,62 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { Argument, Command, InvalidArgumentError, Option } from 'commander';
+import type { DeviceName } from '../tensor/index.ts';
+import { BENCHES } from './benches.ts';
+import { withResults } from './docs.ts';
+import { DEFAULT_TIMING } from './harness.ts';
+import type { Measurement } from './measurement.ts';
+import { textTable } from './table.ts';
+
+const DOCUMENT = new URL('../../docs/benchmarks.md', import.meta.url);
+
+interface Options {
+  readonly device: DeviceName;
+  readonly json: boolean;
+  readonly rounds: number;
+  readonly writeDocs: boolean;
+}
+
+function positiveInteger(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value > 0) return value;
+  throw new InvalidArgumentError('Expected an integer from 1.');
+}
+
+async function measure(name: string, options: Options): Promise<void> {
+  const benches = BENCHES.filter((bench) => name === 'all' || bench.name === name);
+  const timing = { ...DEFAULT_TIMING, rounds: options.rounds };
+  const results: Measurement[] = [];
+  for (const bench of benches) {
+    for await (const result of bench.run({ device: options.device, timing })) {
+      results.push(result);
+      if (options.json) console.log(JSON.stringify(result));
+      else console.error(`${result.bench}: ${result.case}`);
+    }
+  }
+  if (!options.json) process.stdout.write(textTable(results));
+  if (options.writeDocs) {
+    writeFileSync(DOCUMENT, withResults(readFileSync(DOCUMENT, 'utf8'), results));
+  }
+}
+
+/** The command `npm run bench`. */
+export function command(): Command {
+  const names = [...BENCHES.map((bench) => bench.name), 'all'];
+  const width = Math.max(...names.map((name) => name.length));
+  const list = BENCHES.map(({ name, summary }) => `  ${name.padEnd(width)}  ${summary}`);
+  return new Command('npm run bench --')
+    .description("Measures beside the machine's limits and beside other libraries.")
+    .addArgument(new Argument('<name>', 'the bench to run').choices(names))
+    .addOption(
+      new Option('--device <name>', 'where to run')
+        .choices(['wasm', 'interpret-kernels', 'interpret'])
+        .default('wasm'),
+    )
+    .option('--json', 'one line of JSON for each measurement instead of a table', false)
+    .option('--rounds <count>', 'samples of each', positiveInteger, DEFAULT_TIMING.rounds)
+    .option('--write-docs', 'put the results into docs/benchmarks.md', false)
+    .addHelpText('after', `\nBenches:\n${list.join('\n')}\n  ${'all'.padEnd(width)}  all of them`)
+    .action((name: string, options: Options) => measure(name, options));
+}
+
+if (import.meta.main) await command().parseAsync();

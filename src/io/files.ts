@@ -1,0 +1,140 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import {
+  encodeSafetensors,
+  headerLength,
+  parseHeader,
+  type StoredTensor,
+  typed,
+} from './safetensors.ts';
+
+/**
+ * Writes a file so that it is there whole or not at all, also if the process or the machine stops
+ * meanwhile: to a temporary file in the same folder, which then takes the name.
+ */
+export async function writeFileAtomic(
+  path: string,
+  content: string | readonly Uint8Array[],
+): Promise<void> {
+  const folder = dirname(path);
+  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  const parts = typeof content === 'string' ? [new TextEncoder().encode(content)] : content;
+  try {
+    const file = await open(temporary, 'wx');
+    try {
+      for (const part of parts) await writeAll(file, part);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw explain('written', path, error);
+  }
+  await syncFolder(folder);
+}
+
+/** A single write may take less than it is given. */
+async function writeAll(file: Awaited<ReturnType<typeof open>>, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length; ) {
+    at += (await file.write(bytes, at, Math.min(bytes.length - at, 2 ** 30))).bytesWritten;
+  }
+}
+
+/** Makes the new name itself durable. Not every system lets a folder be opened for that. */
+async function syncFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder, 'r');
+    await handle.sync().finally(() => handle.close());
+  } catch {
+    // The file is complete under its name; only a power failure now could lose the name.
+  }
+}
+
+/** Makes a folder with the folders above it, if it is not there. */
+export async function ensureFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    throw explain('made as a folder', path, error);
+  }
+}
+
+/** A JSON file. @throws Error naming the file if it is missing or not JSON */
+export async function readJson(path: string): Promise<unknown> {
+  const text = await readFile(path, 'utf8').catch((error) => {
+    throw explain('read', path, error);
+  });
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`file ${JSON.stringify(path)} is not JSON: ${(error as Error).message}`);
+  }
+}
+
+/** Writes a safetensors file; see `writeFileAtomic`. */
+export async function writeSafetensors(
+  path: string,
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata?: Readonly<Record<string, string>>,
+): Promise<void> {
+  await writeFileAtomic(path, encodeSafetensors(tensors, metadata));
+}
+
+/**
+ * Reads a safetensors file, one array at a time.
+ *
+ * @throws Error naming the file if it is missing or damaged
+ */
+export async function readSafetensors(path: string): Promise<{
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: Map<string, StoredTensor>;
+}> {
+  try {
+    const { size } = await stat(path);
+    const file = await open(path, 'r');
+    try {
+      const take = async (position: number, length: number) => {
+        const bytes = new Uint8Array(length);
+        for (let at = 0; at < length; ) {
+          const part = Math.min(length - at, 2 ** 30);
+          const { bytesRead } = await file.read(bytes, at, part, position + at);
+          if (bytesRead === 0) throw new Error('the file ended while it was read');
+          at += bytesRead;
+        }
+        return bytes;
+      };
+      const length = headerLength(await take(0, Math.min(8, size)), size);
+      const { metadata, entries } = parseHeader(await take(8, length), size - 8 - length);
+      const tensors = new Map<string, StoredTensor>();
+      for (const [name, { dtype, shape, begin, end }] of entries) {
+        const bytes = await take(8 + length + begin, end - begin);
+        tensors.set(name, { dtype, shape, data: typed(dtype, bytes) });
+      }
+      return { metadata, tensors };
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    throw explain('read', path, error);
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: 'it does not exist; check the path',
+  ENOTDIR: 'a part of the path is no folder; check the path',
+  EEXIST: 'a file of that name is in the way; choose another name',
+  EISDIR: 'it is a folder; choose another name',
+  EACCES: 'permission is denied; choose another place or change its permissions',
+  EPERM: 'permission is denied; choose another place or change its permissions',
+  EROFS: 'the file system is read-only; choose another place',
+  ENOSPC: 'the disk is full; free some space or choose another place',
+};
+
+function explain(what: string, path: string, error: unknown): Error {
+  const { code, message } = error as { code?: unknown; message: string };
+  const reason = typeof code === 'string' ? (REASONS[code] ?? code) : message;
+  return new Error(`${JSON.stringify(path)} could not be ${what}: ${reason}`, { cause: error });
+}

@@ -1,0 +1,8 @@
+export {
+  ensureFolder,
+  readJson,
+  readSafetensors,
+  writeFileAtomic,
+  writeSafetensors,
+} from './files.ts';
+export { decodeSafetensors, encodeSafetensors, type StoredTensor } from './safetensors.ts';

@@ -1,0 +1,119 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { BENCHES } from '../../src/bench/benches.ts';
+import { compilerTimes } from '../../src/bench/compile.ts';
+import { withResults } from '../../src/bench/docs.ts';
+import { runElementwise } from '../../src/bench/elementwise.ts';
+import { runGemm } from '../../src/bench/gemm.ts';
+import { flopsPerToken, makeTrainingStep, REFERENCE } from '../../src/bench/reference-model.ts';
+import { runNode } from '../support/npm.ts';
+import { ROOT } from '../support/source-tree.ts';
+
+const MAIN = join('src', 'bench', 'main.ts');
+const FAST = {
+  device: 'wasm' as const,
+  timing: { warmSeconds: 0.001, sampleSeconds: 0.001, rounds: 2 },
+};
+const KEYS = 'bench case device threads value min unit limit ofLimit peers'.split(' ');
+
+describe('the command', () => {
+  test('lists its benches', () => {
+    const { status, stdout } = runNode([MAIN, '--help'], ROOT);
+    expect(status).toBe(0);
+    for (const { summary } of BENCHES) expect(stdout).toContain(summary);
+    expect(BENCHES.map(({ name }) => name)).toEqual([
+      'gemm',
+      'elementwise',
+      'compile',
+      'train-step',
+    ]);
+  });
+
+  test.each([
+    [['nonsense'], 'Allowed choices are gemm, elementwise, compile, train-step, all'],
+    [['gemm', '--device', 'toaster'], 'Allowed choices are wasm'],
+    [['gemm', '--rounds', '0'], 'Expected an integer from 1'],
+    [[], "missing required argument 'name'"],
+  ])('refuses %j', (args, message) => {
+    const { status, stderr, stdout } = runNode([MAIN, ...args], ROOT);
+    expect(stderr).toContain(message);
+    expect(stdout).toBe('');
+    expect(status).toBe(1);
+  });
+
+  test('has a document to write its results into', () => {
+    const path = join(ROOT, 'docs', 'benchmarks.md');
+    expect(existsSync(path)).toBe(true);
+    expect(() => withResults(readFileSync(path, 'utf8'), [])).not.toThrow();
+  });
+});
+
+describe('the benches', () => {
+  test('measure a small product', async () => {
+    for await (const result of runGemm(FAST, [{ m: 8, n: 12, k: 5, transposed: 'b' }])) {
+      expect(Object.keys(result)).toEqual(KEYS);
+      expect(result).toMatchObject({ bench: 'gemm', case: 'f32 8x12x5 nt', unit: 'GFLOP/s' });
+      expect(result.value).toBeGreaterThan(0);
+      expect(result.min).toBeLessThanOrEqual(result.value);
+    }
+  });
+
+  test('measure small arrays', async () => {
+    const results = await Array.fromAsync(runElementwise(FAST, 4096));
+    expect(results.map((m) => m.case)).toEqual([
+      'f32 add, 16 KiB',
+      'f32 exp, 16 KiB',
+      'f32 softmax of rows of 1024, 16 KiB',
+      'f32 sum, 16 KiB',
+    ]);
+    for (const result of results) expect(Object.keys(result)).toEqual(KEYS);
+  });
+
+  test("read the compiler's times of the largest program", () => {
+    const text = [
+      'compiled 1 steps, 1 kernels, 3 KiB code (schedule and lower 121 ms, emit 31 ms)',
+      'compiled 244 steps, 56 kernels, 99 KiB code (schedule and lower 632 ms, emit 20 ms)',
+      'compiled 2 steps, 1 kernels, 0 KiB code (schedule and lower 13 ms, emit 0 ms)',
+    ].join('\n');
+    expect([...compilerTimes(text)]).toEqual([
+      ['schedule and lower', 632],
+      ['emit', 20],
+    ]);
+    expect(compilerTimes('').size).toBe(0);
+  });
+});
+
+describe('the reference training step', () => {
+  test('has the size that its figures are compared by', () => {
+    expect(flopsPerToken(REFERENCE, 922_752)).toBe(5_733_120);
+  });
+
+  test('trains, in a small form', async () => {
+    const { config } = REFERENCE;
+    const small = {
+      config: {
+        ...config,
+        vocab_size: 16,
+        hidden_size: 8,
+        intermediate_size: 12,
+        num_attention_heads: 2,
+        num_key_value_heads: 2,
+        num_hidden_layers: 1,
+      },
+      batch: 2,
+      time: 4,
+    };
+    const training = await makeTrainingStep(small, 'wasm');
+    const losses: number[] = [];
+    for (let i = 0; i < 20; i++) {
+      const loss = await training.step();
+      losses.push(await loss.item());
+      loss.dispose();
+    }
+    training.dispose();
+    expect(training.parameters).toBe(2 * 16 * 8 + 4 * 8 * 8 + 3 * 8 * 12 + 3 * 8);
+    expect(losses[0]).toBeCloseTo(Math.log(16), 1);
+    expect(losses[19]).toBeLessThan(losses[0]);
+  });
+});
