@@ -4,6 +4,6 @@ export * from './generate/index.ts';
 export * from './models/index.ts';
 export * from './nn/index.ts';
 export * from './optim/index.ts';
-export * from './tensor/index.ts';
 export * as functions from './tensor/functions/index.ts';
+export * from './tensor/index.ts';
 export * from './train/index.ts';

@@ -19,7 +19,9 @@ export function badArgument(where: string, name: string, value: unknown, expecte
 export class InternalError extends Error {
   override readonly name = 'InternalError';
   constructor(message: string) {
-    super(`${message} (this is a defect of tersor: please report it with the graph, TERSOR_DEBUG=4)`);
+    super(
+      `${message} (this is a defect of tersor: please report it with the graph, TERSOR_DEBUG=4)`,
+    );
   }
 }
 

@@ -1,18 +1,21 @@
 import { cpus } from 'node:os';
+import { type Clock, WALL } from './clock.ts';
 import type { Measurement } from './measurement.ts';
 import { markdownTable } from './table.ts';
 
 const START = '<!-- results: written by npm run bench -- all --write-docs -->';
 const END = '<!-- end of results -->';
 
-/** Where the figures come from: processor, engine, day. */
-export function machine(): string {
+/** Where the figures come from: processor, engine, day, and the clock if it is no usual one. */
+export function machine(clock: Clock = WALL): string {
   const processors = cpus();
   const model = processors[0]?.model.trim() ?? 'an unknown processor';
   const day = new Date().toISOString().slice(0, 10);
   const { node, v8 } = process.versions;
+  const time =
+    clock === WALL ? '' : '; processor time of one thread, the machine being busy otherwise';
   const system = `${process.platform} ${process.arch}`;
-  return `${model}, ${processors.length} cores, ${system}; Node ${node}, V8 ${v8}; ${day}.`;
+  return `${model}, ${processors.length} cores, ${system}; Node ${node}, V8 ${v8}; ${day}${time}.`;
 }
 
 /** The document with its results replaced. */

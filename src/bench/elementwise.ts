@@ -1,6 +1,7 @@
 import { makeProbes, type Probe, type Probes } from '../device/measure/index.ts';
 import { jit, random, type Tensor } from '../tensor/index.ts';
 import type { Bench, BenchOptions } from './bench.ts';
+import type { Clock } from './clock.ts';
 import { type Contestant, race, repeating } from './harness.ts';
 import { LIMIT, type Measurement, measurement, SUBJECT } from './measurement.ts';
 
@@ -28,9 +29,9 @@ const CASES: readonly Case[] = [
  * that of reading.
  */
 function memoryLimit(probes: Probes, { inputs, writes }: Case, bytes: number): Contestant {
-  const seconds = (work: number, probe: Probe) => work / (probe.sample() * 1e9);
   const reads = writes ? inputs - 1 : inputs;
-  const run = (count: number) => {
+  const run = (count: number, { now }: Clock) => {
+    const seconds = (work: number, probe: Probe) => work / (probe.sample(now) * 1e9);
     const copying = writes ? seconds(2 * bytes, probes.copy) : 0;
     const reading = reads > 0 ? seconds(reads * bytes, probes.read) : 0;
     return count * (copying + reading);

@@ -1,10 +1,11 @@
 import type { Probe } from '../device/measure/index.ts';
+import { type Clock, WALL } from './clock.ts';
 
 /** Something that is timed beside others. */
 export interface Contestant {
   readonly name: string;
   /** Does the work `count` times and returns the seconds that took. */
-  readonly run: (count: number) => number | Promise<number>;
+  readonly run: (count: number, clock: Clock) => number | Promise<number>;
 }
 
 export interface Timing {
@@ -14,27 +15,33 @@ export interface Timing {
   readonly sampleSeconds: number;
   /** Samples of each contestant. */
   readonly rounds: number;
+  readonly clock: Clock;
 }
 
-export const DEFAULT_TIMING: Timing = { warmSeconds: 1.5, sampleSeconds: 0.1, rounds: 11 };
+export const DEFAULT_TIMING: Timing = {
+  warmSeconds: 1.5,
+  sampleSeconds: 0.1,
+  rounds: 11,
+  clock: WALL,
+};
 
 /** A contestant that repeats a function. */
 export function repeating(name: string, once: () => unknown): Contestant {
-  const run = async (count: number) => {
-    const start = performance.now();
+  const run = async (count: number, { now }: Clock) => {
+    const start = now();
     for (let i = 0; i < count; i++) {
       const result = once();
       // Waiting for what is no promise would cost a turn of the queue.
       if (result instanceof Promise) await result;
     }
-    return (performance.now() - start) / 1000;
+    return (now() - start) / 1000;
   };
   return { name, run };
 }
 
 /** A limit of the machine as a contestant whose time is that of `work` at the limit's rate. */
 export function limiting(name: string, probe: Probe, work: number): Contestant {
-  return { name, run: (count) => (work * count) / (probe.sample() * 1e9) };
+  return { name, run: (count, { now }) => (work * count) / (probe.sample(now) * 1e9) };
 }
 
 /**
@@ -53,7 +60,7 @@ export async function race(
   }
   for (let round = 0; round < timing.rounds; round++) {
     for (const { contestant, count, seconds } of entries) {
-      seconds.push((await contestant.run(count)) / count);
+      seconds.push((await contestant.run(count, timing.clock)) / count);
     }
   }
   return new Map(entries.map(({ contestant, seconds }) => [contestant.name, seconds]));
@@ -64,7 +71,7 @@ async function warm({ run }: Contestant, timing: Timing): Promise<number> {
   const end = performance.now() + timing.warmSeconds * 1000;
   let count = 1;
   for (;;) {
-    const seconds = await run(count);
+    const seconds = await run(count, timing.clock);
     const enough = seconds >= timing.sampleSeconds;
     if (enough && performance.now() >= end) {
       return Math.max(1, Math.round((count * timing.sampleSeconds) / seconds));

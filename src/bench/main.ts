@@ -2,7 +2,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import type { DeviceName } from '../tensor/index.ts';
 import { BENCHES } from './benches.ts';
-import { withResults } from './docs.ts';
+import { THREAD, WALL } from './clock.ts';
+import { machine, withResults } from './docs.ts';
 import { DEFAULT_TIMING } from './harness.ts';
 import type { Measurement } from './measurement.ts';
 import { textTable } from './table.ts';
@@ -13,6 +14,7 @@ interface Options {
   readonly device: DeviceName;
   readonly json: boolean;
   readonly rounds: number;
+  readonly clock: 'wall' | 'thread';
   readonly writeDocs: boolean;
 }
 
@@ -24,7 +26,8 @@ function positiveInteger(text: string): number {
 
 async function measure(name: string, options: Options): Promise<void> {
   const benches = BENCHES.filter((bench) => name === 'all' || bench.name === name);
-  const timing = { ...DEFAULT_TIMING, rounds: options.rounds };
+  const clock = options.clock === 'thread' ? THREAD : WALL;
+  const timing = { ...DEFAULT_TIMING, rounds: options.rounds, clock };
   const results: Measurement[] = [];
   for (const bench of benches) {
     for await (const result of bench.run({ device: options.device, timing })) {
@@ -35,7 +38,7 @@ async function measure(name: string, options: Options): Promise<void> {
   }
   if (!options.json) process.stdout.write(textTable(results));
   if (options.writeDocs) {
-    writeFileSync(DOCUMENT, withResults(readFileSync(DOCUMENT, 'utf8'), results));
+    writeFileSync(DOCUMENT, withResults(readFileSync(DOCUMENT, 'utf8'), results, machine(clock)));
   }
 }
 
@@ -54,6 +57,11 @@ export function command(): Command {
     )
     .option('--json', 'one line of JSON for each measurement instead of a table', false)
     .option('--rounds <count>', 'samples of each', positiveInteger, DEFAULT_TIMING.rounds)
+    .addOption(
+      new Option('--clock <name>', 'time on the wall, or processor time of the thread')
+        .choices(['wall', 'thread'])
+        .default('wall'),
+    )
     .option('--write-docs', 'put the results into docs/benchmarks.md', false)
     .addHelpText('after', `\nBenches:\n${list.join('\n')}\n  ${'all'.padEnd(width)}  all of them`)
     .action((name: string, options: Options) => measure(name, options));

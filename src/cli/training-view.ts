@@ -84,7 +84,7 @@ class Bar implements TrainingView {
 class Lines implements TrainingView {
   readonly #out: Terminal;
   readonly #loss = new MeanLoss();
-  #shown = Number.NEGATIVE_INFINITY;
+  #shown = performance.now() / 1000;
 
   constructor(out: Terminal) {
     this.#out = out;
@@ -94,8 +94,8 @@ class Lines implements TrainingView {
     this.#loss.add(progress.loss);
     const now = performance.now() / 1000;
     const { step, steps, validationLoss } = progress;
-    const due = now - this.#shown >= LINE_SECONDS || step >= steps || validationLoss !== undefined;
-    if (!due) return;
+    const waited = now - this.#shown >= LINE_SECONDS;
+    if (!waited && step < steps && validationLoss === undefined) return;
     this.#shown = now;
     const text = describe({ ...progress, loss: this.#loss.take() }, validationLoss);
     this.#out.write(`${percent(step / steps).padStart(4)}  ${text}\n`);

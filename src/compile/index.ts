@@ -35,7 +35,8 @@ export function compile(
   if (target.kind !== 'wasm') throw new InternalError('unknown target');
   const code = emitWasm(program, target);
   if (debugging(5)) debug(code.text());
-  if (debugging(1)) debug(summary(program, code.bytes.length, planned - start, performance.now() - planned));
+  if (debugging(1))
+    debug(summary(program, code.bytes.length, planned - start, performance.now() - planned));
   return { code: { kind: 'wasm', program, bytes: code.bytes }, reuse };
 }
 

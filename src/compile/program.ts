@@ -84,7 +84,11 @@ class Assembly {
   readonly #inputNumber: Map<number, number>;
   readonly #outputNumber: Map<number, number>;
 
-  constructor(outputs: readonly Node[], inputs: readonly Node[], donations: ReadonlyMap<number, number>) {
+  constructor(
+    outputs: readonly Node[],
+    inputs: readonly Node[],
+    donations: ReadonlyMap<number, number>,
+  ) {
     this.#outputs = outputs;
     this.#inputs = inputs;
     this.#donations = donations;
@@ -96,19 +100,23 @@ class Assembly {
     const ordered = this.#commitsLast(kernels);
     const { kernels: distinct, numbers } = this.#distinct(ordered);
     const { places, bytes } = this.#place(ordered);
-    const steps = ordered.map((lowered, s): Step => ({
-      kernel: numbers[s],
-      label: lowered.kernel.name,
-      places: places[s],
-    }));
+    const steps = ordered.map(
+      (lowered, s): Step => ({
+        kernel: numbers[s],
+        label: lowered.kernel.name,
+        places: places[s],
+      }),
+    );
     const program: Program = {
       kernels: distinct,
       steps,
       inputs: this.#inputs.map((n) => binding(n)),
-      outputs: this.#outputs.map((n, i): OutputBinding => ({
-        ...binding(n),
-        mayReuse: this.#reuse(i, ordered),
-      })),
+      outputs: this.#outputs.map(
+        (n, i): OutputBinding => ({
+          ...binding(n),
+          mayReuse: this.#reuse(i, ordered),
+        }),
+      ),
       vars: collectVars(distinct, this.#outputs),
       scratchBytes: bytes,
     };
@@ -167,7 +175,8 @@ class Assembly {
     const lifetimes: Lifetime[] = [];
     const slots = new Map<number, number>();
     const localSlots: number[][] = [];
-    const reserve = (bytes: number, from: number, to: number) => lifetimes.push({ bytes, from, to }) - 1;
+    const reserve = (bytes: number, from: number, to: number) =>
+      lifetimes.push({ bytes, from, to }) - 1;
     ordered.forEach(({ group, kernel }, s) => {
       for (const node of group.stored) {
         if (this.#outputNumber.has(node.id)) continue;
@@ -188,7 +197,10 @@ class Assembly {
       const output = this.#outputNumber.get(node.id);
       return output === undefined ? scratch(slots.get(node.id)) : { kind: 'output', index: output };
     };
-    const places = ordered.map(({ nodes }, s) => [...nodes.map(place), ...localSlots[s].map(scratch)]);
+    const places = ordered.map(({ nodes }, s) => [
+      ...nodes.map(place),
+      ...localSlots[s].map(scratch),
+    ]);
     return { places, bytes };
   }
 
@@ -204,7 +216,8 @@ class Assembly {
     const unsafe = later.some((k) => k.kernel.checks.length > 0 || k.nodes.includes(source));
     if (unsafe || kernel.checks.length > 0) return undefined;
     const from = kernel.buffers[nodes.indexOf(source)];
-    if (from && !mayShareMemory(kernel, from, kernel.buffers[nodes.indexOf(node)])) return undefined;
+    if (from && !mayShareMemory(kernel, from, kernel.buffers[nodes.indexOf(node)]))
+      return undefined;
     return input;
   }
 }

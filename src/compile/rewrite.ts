@@ -26,7 +26,9 @@ export function constantValue(node: Node): number | undefined {
 
 function constantLike(node: Node, value: number): Node {
   const rounded = roundTo(node.dtype, value);
-  return node.shape.length === 0 ? scalar(rounded, node.dtype) : full(rounded, node.shape, node.dtype);
+  return node.shape.length === 0
+    ? scalar(rounded, node.dtype)
+    : full(rounded, node.shape, node.dtype);
 }
 
 /** Operations on constants become constants, with the arithmetic of the graph interpreter. */
@@ -63,7 +65,10 @@ function joined(node: Node): Node {
   if (node.op === 'reshape' && x.op === 'reshape') return reshape(x.src[0], node.shape);
   if (node.op !== 'permute' || x.op !== 'permute') return node;
   const inner = x.arg.order;
-  return permute(x.src[0], node.arg.order.map((axis) => inner[axis]));
+  return permute(
+    x.src[0],
+    node.arg.order.map((axis) => inner[axis]),
+  );
 }
 
 /** x * 1, x / 1, x - 0, -(-x), x + (-y), where(c, x, x): only what is exact for every x. */
@@ -128,7 +133,11 @@ export const transposedProducts: Pass = {
     const { batch, contract } = product.arg;
     const rows = a.shape.length - batch - contract;
     const rank = product.shape.length;
-    const exchanged = [...upTo(0, batch), ...upTo(batch + rows, rank), ...upTo(batch, batch + rows)];
+    const exchanged = [
+      ...upTo(0, batch),
+      ...upTo(batch + rows, rank),
+      ...upTo(batch, batch + rows),
+    ];
     if (!exchanged.every((axis, i) => axis === node.arg.order[i])) return node;
     const last = (x: Node, count: number) => {
       const axes = upTo(0, x.shape.length);
@@ -178,6 +187,7 @@ export function rewriteGraph(outputs: readonly Node[], passes: readonly Pass[] =
     current = rebuild(current, pass.start());
     verifyGraph(current);
   }
-  if (debugging(3)) debug(`graph after ${passes.map((p) => p.name).join(', ')}\n${printGraph(current)}`);
+  if (debugging(3))
+    debug(`graph after ${passes.map((p) => p.name).join(', ')}\n${printGraph(current)}`);
   return current;
 }

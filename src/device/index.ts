@@ -23,7 +23,9 @@ function make(name: DeviceName): Device {
     case 'wasm': {
       const features = wasmFeatures();
       if (!features.simd) {
-        throw new Error('device wasm: this engine has no WebAssembly SIMD; use Node 24 or later, or a current browser');
+        throw new Error(
+          'device wasm: this engine has no WebAssembly SIMD; use Node 24 or later, or a current browser',
+        );
       }
       return new WasmDevice(features.relaxedSimd && relaxedSimdAllowed());
     }
@@ -36,7 +38,9 @@ function make(name: DeviceName): Device {
  * The device of a name; made on first use, one of each in a process. Without a name the default:
  * TERSOR_DEVICE, else cpu.
  */
-export function device(name: DeviceChoice = (defaultDeviceName() ?? 'cpu') as DeviceChoice): Device {
+export function device(
+  name: DeviceChoice = (defaultDeviceName() ?? 'cpu') as DeviceChoice,
+): Device {
   const real: DeviceName = name === 'cpu' ? 'wasm' : name;
   let found = devices.get(real);
   if (!found) {

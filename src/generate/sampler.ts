@@ -41,8 +41,8 @@ export class Sampler {
     const wrong = values.findIndex(Number.isNaN);
     if (wrong >= 0) {
       throw new RangeError(
-        `the logit of token ${wrong} is NaN; expected numbers. The model's weights hold NaN: train it ` +
-          'again with a lower learning rate.',
+        `the logit of token ${wrong} is NaN; expected numbers. The model's weights hold NaN: ` +
+          'train it again with a lower learning rate.',
       );
     }
     if (this.#temperature === 0 || this.#topK === 1) return largest(values);

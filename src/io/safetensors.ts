@@ -150,7 +150,9 @@ export function decodeSafetensors(file: Uint8Array): {
   const { metadata, entries } = parseHeader(file.subarray(8, 8 + length), data.length);
   const tensors = new Map<string, StoredTensor>();
   for (const [name, { dtype, shape, begin, end }] of entries) {
-    tensors.set(name, { dtype, shape, data: typed(dtype, data.slice(begin, end)) });
+    // A copy, and aligned. (`slice` of a Buffer would be neither.)
+    const bytes = new Uint8Array(data.subarray(begin, end));
+    tensors.set(name, { dtype, shape, data: typed(dtype, bytes) });
   }
   return { metadata, tensors };
 }

@@ -50,7 +50,8 @@ export function encodeFloat(dtype: SmallFloat, x: number, overflow?: Overflow): 
   const bias = 2 ** (exponentBits - 1) - 1;
   const sign = x < 0 || Object.is(x, -0) ? 2 ** (exponentBits + mantissaBits) : 0;
   const fieldMax = 2 ** exponentBits - 1;
-  const nan = fieldMax * 2 ** mantissaBits + (infinity ? 2 ** (mantissaBits - 1) : 2 ** mantissaBits - 1);
+  const nan =
+    fieldMax * 2 ** mantissaBits + (infinity ? 2 ** (mantissaBits - 1) : 2 ** mantissaBits - 1);
   if (Number.isNaN(x)) return nan;
   const largest = infinity ? fieldMax * 2 ** mantissaBits - 1 : nan - 1;
   const beyond = overflow === 'saturate' ? largest : infinity ? largest + 1 : nan;

@@ -39,7 +39,11 @@ export function llamaConfig(
     if (!ok) throw badArgument('llamaConfig', name, config[name], expected);
   };
   const { hidden_size: d, num_attention_heads: heads, num_key_value_heads: groups } = config;
-  check('hidden_size', d % heads === 0 && (d / heads) % 2 === 0, `an even multiple of ${heads} heads`);
+  check(
+    'hidden_size',
+    d % heads === 0 && (d / heads) % 2 === 0,
+    `an even multiple of ${heads} heads`,
+  );
   check('num_key_value_heads', heads % groups === 0, `a divisor of ${heads} heads`);
   return config;
 }
@@ -67,7 +71,11 @@ class Attention extends Module {
   /** x [batch, time, d] */
   forward(x: Tensor): Tensor {
     const [batch, time] = x.shape;
-    const { num_attention_heads: heads, num_key_value_heads: groups, rope_theta: theta } = this.#config;
+    const {
+      num_attention_heads: heads,
+      num_key_value_heads: groups,
+      rope_theta: theta,
+    } = this.#config;
     const split = (y: Tensor, count: number) =>
       y.reshape([batch, time, count, this.#headSize]).transpose(1, 2); // [batch, count, time, size]
     const positions = arange(time as number, { device: x.device });
@@ -158,7 +166,12 @@ export class Llama extends Module {
     const [, time] = tokens.shape;
     const longest = this.config.max_position_embeddings;
     if (tokens.rank !== 2 || (time as number) > longest) {
-      throw badArgument('Llama', 'tokens', tokens.shape, `a shape [batch, time], time up to ${longest}`);
+      throw badArgument(
+        'Llama',
+        'tokens',
+        tokens.shape,
+        `a shape [batch, time], time up to ${longest}`,
+      );
     }
     const x = this.model.forward(tokens);
     return this.lm_head ? this.lm_head.forward(x) : x.linear(this.model.embed_tokens.weight.value);

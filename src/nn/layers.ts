@@ -6,7 +6,8 @@ import { Module } from './module.ts';
 
 function checkSizes(where: string, sizes: Readonly<Record<string, number>>): void {
   for (const [name, size] of Object.entries(sizes)) {
-    if (!Number.isInteger(size) || size < 1) throw badArgument(where, name, size, 'an integer >= 1');
+    if (!Number.isInteger(size) || size < 1)
+      throw badArgument(where, name, size, 'an integer >= 1');
   }
 }
 

@@ -14,7 +14,8 @@ export abstract class Module {
         if (!seen.has(value)) found.set(path, value);
         seen.add(value);
       } else if (value instanceof Module) {
-        for (const [name, inner] of Object.entries(value)) visit(inner, path ? `${path}.${name}` : name);
+        for (const [name, inner] of Object.entries(value))
+          visit(inner, path ? `${path}.${name}` : name);
       } else if (Array.isArray(value)) {
         value.forEach((item, i) => {
           visit(item, `${path}.${i}`);

@@ -1,4 +1,4 @@
-import { shapesEqual, formatShape } from '../ir/shape.ts';
+import { formatShape, shapesEqual } from '../ir/shape.ts';
 import { Tensor } from './tensor.ts';
 
 /** What a running trace does with the cells that the traced function touches. */

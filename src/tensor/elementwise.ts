@@ -152,7 +152,8 @@ export abstract class Elementwise extends Handle {
     const { x, y, other: divisor } = this.pair('floorDivide', other);
     const { rest, wrong } = divide(x, y);
     const below = g.cast(wrong, x.dtype);
-    if (!isFloat(x.dtype)) return this.derive(g.binary('sub', g.binary('div', x, y), below), divisor);
+    if (!isFloat(x.dtype))
+      return this.derive(g.binary('sub', g.binary('div', x, y), below), divisor);
     // A whole number but for rounding.
     const whole = g.unary('round', g.binary('div', g.binary('sub', x, rest), y));
     const byZero = g.unary('floor', g.binary('div', x, y));
@@ -245,13 +246,14 @@ export abstract class Elementwise extends Handle {
     if (this.dtype !== 'bool') {
       throw new TypeError(`where: the condition is ${this.dtype}; expected bool`);
     }
-    const model = x instanceof Handle ? x : y instanceof Handle ? y : this.operand('where', Number(x));
+    const model =
+      x instanceof Handle ? x : y instanceof Handle ? y : this.operand('where', Number(x));
     const a = model.operand('where', x);
     const b = model.operand('where', y);
     const type = promote(a.dtype, b.dtype);
     const shape = broadcastShapes('where', this.shape, broadcastShapes('where', a.shape, b.shape));
-    const fit = (node: Node) => broadcastNode(node, shape);
-    const node = g.where(fit(this.node), fit(g.cast(a.node, type)), fit(g.cast(b.node, type)));
+    const spread = (node: Node) => broadcastNode(node, shape);
+    const node = g.where(spread(this.node), spread(g.cast(a.node, type)), spread(g.cast(b.node, type)));
     return this.derive(node, a, b);
   }
 
@@ -305,9 +307,15 @@ export abstract class Elementwise extends Handle {
     if (approximate === 'none') {
       return this.mul(this.mul(Math.SQRT1_2).erf().add(1)).mul(0.5);
     }
-    if (approximate !== 'tanh') throw badArgument('gelu', 'approximate', approximate, 'none or tanh');
+    if (approximate !== 'tanh')
+      throw badArgument('gelu', 'approximate', approximate, 'none or tanh');
     const cubic = this.mul(this).mul(this).mul(0.044715).add(this);
-    return this.mul(0.5).mul(cubic.mul(Math.sqrt(2 / Math.PI)).tanh().add(1));
+    return this.mul(0.5).mul(
+      cubic
+        .mul(Math.sqrt(2 / Math.PI))
+        .tanh()
+        .add(1),
+    );
   }
 }
 

@@ -73,7 +73,8 @@ export function valueAndGrad<A, R extends unknown[]>(
     });
     const value = f(argument, ...rest);
     if (!(value instanceof Tensor) || value.size !== 1 || !isFloat(value.dtype)) {
-      const got = value instanceof Tensor ? `${value.dtype}${formatShape(value.shape)}` : typeof value;
+      const got =
+        value instanceof Tensor ? `${value.dtype}${formatShape(value.shape)}` : typeof value;
       throw new TypeError(`grad: the function returned ${got}; expected a float scalar tensor`);
     }
     const one = new Tensor(new Lazy(value.device, g.constLike(value.node, 1), []));

@@ -36,7 +36,9 @@ export abstract class Handle {
   get lazy(): Lazy {
     if (this.#disposed) {
       const type = `${this.#lazy.node.dtype}${formatShape(this.#lazy.node.shape)}`;
-      throw new TypeError(`a disposed tensor (${type}) is used; use it before dispose() or scope() end`);
+      throw new TypeError(
+        `a disposed tensor (${type}) is used; use it before dispose() or scope() end`,
+      );
     }
     return this.#lazy;
   }
@@ -136,7 +138,9 @@ export abstract class Handle {
   }
 
   /** A copy of the elements, row-major, in the array class of the type. */
-  async data(): Promise<Float32Array | Float64Array | Int32Array | Uint32Array | Uint16Array | Int8Array | Uint8Array> {
+  async data(): Promise<
+    Float32Array | Float64Array | Int32Array | Uint32Array | Uint16Array | Int8Array | Uint8Array
+  > {
     const { lazy } = this;
     lazy.retain();
     try {

@@ -1,6 +1,6 @@
-export { type DeviceChoice, device } from '../device/index.ts';
 export type { Device, DeviceName } from '../device/index.ts';
-export { type DType, DTYPES, isDType } from '../ir/dtype.ts';
+export { type DeviceChoice, device } from '../device/index.ts';
+export { DTYPES, type DType, isDType } from '../ir/dtype.ts';
 export { type Shape, type Var, variable } from '../ir/shape.ts';
 export { Cell, Parameter } from './cell.ts';
 export { grad, type ValueAndGrad, valueAndGrad, vjp } from './grad.ts';

@@ -18,13 +18,19 @@ export abstract class Indexing extends Reductions {
     if (shape.length !== this.rank) {
       throw new TypeError(`gather: index is ${formatShape(shape)}; expected ${this.rank} axes`);
     }
-    return g.shrink(this.node, this.shape.map((d, i) => (i === axis ? [0, d] : [0, shape[i]])));
+    return g.shrink(
+      this.node,
+      this.shape.map((d, i) => (i === axis ? [0, d] : [0, shape[i]])),
+    );
   }
 
   /** Rows (or places of another axis) by a list of indices [n]. */
   indexSelect(axis: number, index: Handle): this {
     const at = checkAxis('indexSelect', axis, this.rank);
-    return this.derive(g.gather(this.node, spreadIndex(asIndex('indexSelect', index), this.shape, at), at), index);
+    return this.derive(
+      g.gather(this.node, spreadIndex(asIndex('indexSelect', index), this.shape, at), at),
+      index,
+    );
   }
 
   /** x with updates added at x[.., index, ..] along an axis; equal places add up. */
@@ -42,7 +48,8 @@ export abstract class Indexing extends Reductions {
     const places = asIndex(where, index);
     const values = g.cast(updates.node, this.dtype);
     const smaller = this.shape.some((d, i) => i !== at && d !== places.shape[i]);
-    if (!smaller) return this.derive(g.scatter(this.node, places, values, at, mode), index, updates);
+    if (!smaller)
+      return this.derive(g.scatter(this.node, places, values, at, mode), index, updates);
     // Places beyond the index: their rows are cut off, changed, and put back.
     const inner = g.scatter(this.cropTo(places.shape, at), places, values, at, mode);
     const pads = this.shape.map((d, i): [number, number] =>
@@ -103,7 +110,10 @@ function asIndex(where: string, index: Handle): Node {
 /** An index [n] for whole rows: repeated over the other axes of `shape`. */
 function spreadIndex(index: Node, shape: Shape, axis: number): Node {
   const single = shape.map((_, i) => (i === axis ? index.shape[0] : 1));
-  return g.expand(g.reshape(index, single), shape.map((d, i) => (i === axis ? index.shape[0] : d)));
+  return g.expand(
+    g.reshape(index, single),
+    shape.map((d, i) => (i === axis ? index.shape[0] : d)),
+  );
 }
 
 function matmulNodes(x: Node, y: Node): Node {

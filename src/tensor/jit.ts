@@ -72,7 +72,8 @@ export function jit<A extends unknown[], T>(f: (...args: Traced<A>) => T): Jitte
     let captured = programs.get(key);
     if (!captured) {
       traces++;
-      if (traces > 1 && debugging(1)) debug(`jit: trace ${traces} of ${f.name || 'a function'} for ${key}`);
+      if (traces > 1 && debugging(1))
+        debug(`jit: trace ${traces} of ${f.name || 'a function'} for ${key}`);
       captured = trace(f, args);
       programs.set(key, captured);
       captured.catch(() => programs.delete(key));
@@ -101,7 +102,10 @@ function describe(args: readonly unknown[]) {
         const { name, min, max } = value.variable;
         vars.set(name, value.value);
         key.push(`${path}=${name}<${min},${max}>`);
-      } else if (value === null || ['number', 'string', 'boolean', 'undefined'].includes(typeof value)) {
+      } else if (
+        value === null ||
+        ['number', 'string', 'boolean', 'undefined'].includes(typeof value)
+      ) {
         key.push(`${path}=${show(value)}`);
       } else {
         throw badArgument('jit', `argument ${path}`, value, 'tensors, bound vars and plain values');
@@ -137,12 +141,20 @@ function placeholder(device: Device, dtype: Tensor['dtype'], shape: Shape, name:
   return new Tensor(new Lazy(device, bufferNode(dtype, shape, name), []));
 }
 
-async function trace<A extends unknown[], T>(f: (...args: Traced<A>) => T, args: A): Promise<Captured> {
+async function trace<A extends unknown[], T>(
+  f: (...args: Traced<A>) => T,
+  args: A,
+): Promise<Captured> {
   const places: Tensor[] = [];
   const inputs = mapTensors(
     args,
     (tensor) => {
-      const place = placeholder(tensor.device, tensor.dtype, tensor.shape, `argument ${places.length}`);
+      const place = placeholder(
+        tensor.device,
+        tensor.dtype,
+        tensor.shape,
+        `argument ${places.length}`,
+      );
       places.push(place);
       return place;
     },
@@ -151,7 +163,9 @@ async function trace<A extends unknown[], T>(f: (...args: Traced<A>) => T, args:
   const recorder = new Recorder();
   const result = withCellTrace(recorder, () => f(...inputs));
   if (result instanceof Promise) {
-    throw new TypeError('jit: the traced function is async; it must build its result without waiting');
+    throw new TypeError(
+      'jit: the traced function is async; it must build its result without waiting',
+    );
   }
   const results: Tensor[] = [];
   mapTensors(result, (tensor) => results.push(tensor));
@@ -308,7 +322,8 @@ class Captured {
   #storageOf(source: Source, args: readonly Tensor[]): Storage {
     if (source.kind === 'captured') return source.storage;
     const lazy = source.kind === 'cell' ? source.cell.held.lazy : args[source.index].lazy;
-    if (!lazy.storage) throw new TypeError('jit: an argument was disposed of while the step waited');
+    if (!lazy.storage)
+      throw new TypeError('jit: an argument was disposed of while the step waited');
     return lazy.storage;
   }
 

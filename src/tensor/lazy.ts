@@ -72,7 +72,8 @@ export class Lazy {
 
 /** Handles that the garbage collector took before anyone disposed of them. */
 const lost = new FinalizationRegistry<{ lazy: Lazy; label: string }>(({ lazy, label }) => {
-  if (debugging(2) && lazy.storage) debug(`collected ${label}: dispose of it earlier, or use scope()`);
+  if (debugging(2) && lazy.storage)
+    debug(`collected ${label}: dispose of it earlier, or use scope()`);
   lazy.release();
 });
 

@@ -31,12 +31,22 @@ export abstract class Movement extends Elementwise {
       const expected = `one -1 and sizes that divide the ${this.size} elements`;
       throw badArgument('reshape', 'shape', shape, expected);
     }
-    return this.derive(g.reshape(this.node, shape.map((d, i) => (i === unknown ? size : d))));
+    return this.derive(
+      g.reshape(
+        this.node,
+        shape.map((d, i) => (i === unknown ? size : d)),
+      ),
+    );
   }
 
   /** Axes in another order: `order[i]` is the axis that comes to place i. */
   permute(order: readonly number[]): this {
-    return this.derive(g.permute(this.node, order.map((a) => checkAxis('permute', a, this.rank))));
+    return this.derive(
+      g.permute(
+        this.node,
+        order.map((a) => checkAxis('permute', a, this.rank)),
+      ),
+    );
   }
 
   /** Exchanges two axes. */
@@ -81,7 +91,12 @@ export abstract class Movement extends Elementwise {
   /** Elements before and after each axis, with a constant; negative amounts crop. */
   pad(pads: readonly (readonly [number, number])[], value = 0): this {
     if (pads.length !== this.rank) {
-      throw badArgument('pad', 'pads', pads, `one pair for each axis of ${formatShape(this.shape)}`);
+      throw badArgument(
+        'pad',
+        'pads',
+        pads,
+        `one pair for each axis of ${formatShape(this.shape)}`,
+      );
     }
     let { node } = this;
     if (pads.some(([a, b]) => a < 0 || b < 0)) {
@@ -107,7 +122,9 @@ export abstract class Movement extends Elementwise {
     if (slices.length > this.rank) {
       throw badArgument('slice', 'slices', slices, `at most ${this.rank} slices`);
     }
-    return this.derive(slices.reduce<Node>((node, s, axis) => (s ? sliceAxis(node, axis, s) : node), this.node));
+    return this.derive(
+      slices.reduce<Node>((node, s, axis) => (s ? sliceAxis(node, axis, s) : node), this.node),
+    );
   }
 
   /** Reverses axes. */
@@ -120,7 +137,9 @@ export abstract class Movement extends Elementwise {
     const at = checkAxis('select', axis, this.rank);
     const size = maxDim(this.shape[at]);
     if (!Number.isInteger(index) || index < -size || index >= size) {
-      throw new RangeError(`select: index ${index} is out of range; expected ${-size} to ${size - 1}`);
+      throw new RangeError(
+        `select: index ${index} is out of range; expected ${-size} to ${size - 1}`,
+      );
     }
     return this.narrow(at, index < 0 ? index + size : index, 1).squeeze(at);
   }
@@ -131,7 +150,9 @@ export abstract class Movement extends Elementwise {
     const total = maxDim(this.shape[at]);
     const list =
       typeof sizes === 'number'
-        ? Array.from({ length: Math.ceil(total / sizes) }, (_, i) => Math.min(sizes, total - i * sizes))
+        ? Array.from({ length: Math.ceil(total / sizes) }, (_, i) =>
+            Math.min(sizes, total - i * sizes),
+          )
         : [...sizes];
     if (list.reduce((n, s) => n + s, 0) !== total || list.some((s) => !(s >= 0))) {
       throw badArgument('split', 'sizes', sizes, `sizes that add up to ${total}`);
@@ -163,7 +184,10 @@ export abstract class Movement extends Elementwise {
       }
       // Choosing by place keeps every bit, which adding zeros would not (-0, NaN).
       const places = g.iota(total);
-      const shaped = g.reshape(places, padded.shape.map((d, i) => (i === axis ? d : 1)));
+      const shaped = g.reshape(
+        places,
+        padded.shape.map((d, i) => (i === axis ? d : 1)),
+      );
       const where = g.expand(shaped, padded.shape);
       const earlier = g.compare('lt', where, g.constLike(where, before - size));
       result = g.where(earlier, result, padded);
@@ -183,13 +207,16 @@ export abstract class Movement extends Elementwise {
 
   #triangle(where: 'tril' | 'triu', diagonal: number): this {
     if (this.rank < 2 || !isStatic(this.shape)) {
-      throw new TypeError(`${where}: the tensor is ${formatShape(this.shape)}; expected a static matrix`);
+      throw new TypeError(
+        `${where}: the tensor is ${formatShape(this.shape)}; expected a static matrix`,
+      );
     }
     const [rows, columns] = this.shape.slice(-2);
     const row = g.expand(g.reshape(g.iota(rows), [rows, 1]), [rows, columns]);
     const column = g.expand(g.reshape(g.iota(columns), [1, columns]), [rows, columns]);
     const shifted = g.binary('add', row, g.constLike(row, diagonal));
-    const keep = where === 'tril' ? g.compare('le', column, shifted) : g.compare('le', shifted, column);
+    const keep =
+      where === 'tril' ? g.compare('le', column, shifted) : g.compare('le', shifted, column);
     const mask = broadcastNode(keep, this.shape);
     return this.derive(g.where(mask, this.node, g.constLike(this.node, 0)));
   }
@@ -208,7 +235,11 @@ export abstract class Movement extends Elementwise {
   /** Each element of an axis repeated in place. */
   repeatInterleave(repeats: number, axis: number): this {
     const at = checkAxis('repeatInterleave', axis, this.rank);
-    const around = (middle: Dim[]) => [...this.shape.slice(0, at), ...middle, ...this.shape.slice(at + 1)];
+    const around = (middle: Dim[]) => [
+      ...this.shape.slice(0, at),
+      ...middle,
+      ...this.shape.slice(at + 1),
+    ];
     const size = maxDim(this.shape[at]);
     const grown = g.expand(g.reshape(this.node, around([size, 1])), around([size, repeats]));
     return this.derive(g.reshape(grown, around([size * repeats])));
@@ -218,7 +249,8 @@ export abstract class Movement extends Elementwise {
 function sliceAxis(node: Node, axis: number, [start, stop, step = 1]: Slice): Node {
   const size = node.shape[axis];
   if (isVar(size)) throw new TypeError('slice: a symbolic axis; use narrow');
-  if (!Number.isInteger(step) || step === 0) throw badArgument('slice', 'step', step, 'an integer, not 0');
+  if (!Number.isInteger(step) || step === 0)
+    throw badArgument('slice', 'step', step, 'an integer, not 0');
   const clip = (i: number | null, end: number, low: number, high: number) =>
     i === null ? end : Math.min(high, Math.max(low, i < 0 ? i + size : i));
   const forward = step > 0;
@@ -228,18 +260,29 @@ function sliceAxis(node: Node, axis: number, [start, stop, step = 1]: Slice): No
   const low = forward ? from : from + (count - 1) * step;
   const span = count === 0 ? 0 : (count - 1) * Math.abs(step) + 1;
   const cut = (x: Node, begin: number, length: number) =>
-    g.shrink(x, x.shape.map((d, i): [number, Dim] => (i === axis ? [begin, length] : [0, d])));
+    g.shrink(
+      x,
+      x.shape.map((d, i): [number, Dim] => (i === axis ? [begin, length] : [0, d])),
+    );
   let result = cut(node, count === 0 ? 0 : low, span);
   const stride = Math.abs(step);
   if (stride > 1 && count > 0) {
     // Padded to whole strides, an axis of strides is split off and its first place kept.
-    const pads = result.shape.map((_, i): [number, number] => (i === axis ? [0, count * stride - span] : [0, 0]));
+    const pads = result.shape.map((_, i): [number, number] =>
+      i === axis ? [0, count * stride - span] : [0, 0],
+    );
     const padded = g.pad(result, pads, 0);
-    const around = (middle: number[]) => [...padded.shape.slice(0, axis), ...middle, ...padded.shape.slice(axis + 1)];
+    const around = (middle: number[]) => [
+      ...padded.shape.slice(0, axis),
+      ...middle,
+      ...padded.shape.slice(axis + 1),
+    ];
     const apart = g.reshape(padded, around([count, stride]));
-    const first = g.shrink(apart, apart.shape.map((d, i): [number, Dim] => (i === axis + 1 ? [0, 1] : [0, d])));
+    const first = g.shrink(
+      apart,
+      apart.shape.map((d, i): [number, Dim] => (i === axis + 1 ? [0, 1] : [0, d])),
+    );
     result = g.reshape(first, around([count]));
   }
   return forward || count === 0 ? result : g.flip(result, [axis]);
 }
-

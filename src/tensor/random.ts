@@ -2,7 +2,7 @@ import { badArgument } from '../base/errors.ts';
 import type { DType } from '../ir/dtype.ts';
 import { type Shape, sizeOf } from '../ir/shape.ts';
 import { Cell, isTracing } from './cell.ts';
-import { arange, tensor, type Tensor, type TensorOptions } from './tensor.ts';
+import { arange, type Tensor, type TensorOptions, tensor } from './tensor.ts';
 
 /** Rotations of Threefry-2x32 (Salmon et al. 2011, table 4). */
 const ROTATIONS = [
@@ -26,7 +26,10 @@ export function threefry(
   for (let round = 0; round < 20; round++) {
     const rotation = ROTATIONS[Math.floor(round / 4) % 2][round % 4];
     x = x.add(y);
-    y = y.shiftLeft(rotation).bitwiseOr(y.shiftRight(32 - rotation)).bitwiseXor(x);
+    y = y
+      .shiftLeft(rotation)
+      .bitwiseOr(y.shiftRight(32 - rotation))
+      .bitwiseXor(x);
     if (round % 4 !== 3) continue;
     const injection = Math.floor(round / 4) + 1;
     x = x.add(keys[injection % 3]);
@@ -106,7 +109,10 @@ function words(shape: Shape, options: RandomOptions): [Tensor, Tensor] {
 
 /** 24 bits as a float in [0, 1). */
 function unit(bits: Tensor): Tensor {
-  return bits.shiftRight(8).cast('f32').mul(2 ** -24);
+  return bits
+    .shiftRight(8)
+    .cast('f32')
+    .mul(2 ** -24);
 }
 
 function finish(x: Tensor, dtype: DType | undefined): Tensor {
@@ -120,7 +126,12 @@ export function uniform(
 ): Tensor {
   const { low = 0, high = 1 } = options;
   const [x] = words(shape, options);
-  return finish(unit(x).mul(high - low).add(low), options.dtype);
+  return finish(
+    unit(x)
+      .mul(high - low)
+      .add(low),
+    options.dtype,
+  );
 }
 
 /** Normal (Box and Muller 1958). */
@@ -137,12 +148,20 @@ export function normal(
 }
 
 /** Integers in [low, high) as i32. */
-export function randint(shape: Shape, low: number, high: number, options: RandomOptions = {}): Tensor {
+export function randint(
+  shape: Shape,
+  low: number,
+  high: number,
+  options: RandomOptions = {},
+): Tensor {
   if (!(Number.isInteger(low) && Number.isInteger(high) && high > low)) {
     throw badArgument('randint', 'bounds', [low, high], 'two integers, low < high');
   }
   const [x] = words(shape, options);
-  return x.fmod(high - low).cast('i32').add(low);
+  return x
+    .fmod(high - low)
+    .cast('i32')
+    .add(low);
 }
 
 /** True with the given probability. */

@@ -66,7 +66,11 @@ export function cutAtMemory(
       replaced.set(node.id, withSources(node, src));
     }
   }
-  return { outputs: outputs.map((o) => replaced.get(o.id) ?? o), inputs: [...inputs.values()], storages };
+  return {
+    outputs: outputs.map((o) => replaced.get(o.id) ?? o),
+    inputs: [...inputs.values()],
+    storages,
+  };
 }
 
 /** Computes lazies together, so that what they share is computed once. */
@@ -128,7 +132,9 @@ function executableFor(
   const key = graphKey(outputs, inputs);
   const known = cache.get(key);
   if (known) return known;
-  const made = Promise.resolve().then(() => device.load(compile(device.target, outputs, inputs).code));
+  const made = Promise.resolve().then(() =>
+    device.load(compile(device.target, outputs, inputs).code),
+  );
   cache.set(key, made);
   made.catch(() => cache.delete(key));
   return made;

@@ -16,7 +16,12 @@ export abstract class Reductions extends Movement {
 
   /** Bools are counted as i32. */
   sum(axes: Axes = null, keepdim = false): this {
-    return this.#reduce('sum', axes, keepdim, this.dtype === 'bool' ? g.cast(this.node, 'i32') : this.node);
+    return this.#reduce(
+      'sum',
+      axes,
+      keepdim,
+      this.dtype === 'bool' ? g.cast(this.node, 'i32') : this.node,
+    );
   }
   prod(axes: Axes = null, keepdim = false): this {
     return this.#reduce('prod', axes, keepdim);
@@ -53,7 +58,10 @@ export abstract class Reductions extends Movement {
   var(axes: Axes = null, correction = 1, keepdim = false): this {
     const count = this.#count('var', axes);
     const centred = this.sub(this.mean(axes, true));
-    return centred.mul(centred).sum(axes, keepdim).div(Math.max(0, count - correction));
+    return centred
+      .mul(centred)
+      .sum(axes, keepdim)
+      .div(Math.max(0, count - correction));
   }
   std(axes: Axes = null, correction = 1, keepdim = false): this {
     return rootOf(this.var(axes, correction, keepdim));
@@ -87,7 +95,10 @@ export abstract class Reductions extends Movement {
     const best = g.expand(g.reduce(fn, x, [at]), x.shape);
     const nan = g.binary('and', g.compare('ne', x, x), g.compare('ne', best, best));
     const holds = g.binary('or', g.compare('eq', x, best), nan);
-    const places = g.reshape(g.iota(size), x.shape.map((d, i) => (i === at ? d : 1)));
+    const places = g.reshape(
+      g.iota(size),
+      x.shape.map((d, i) => (i === at ? d : 1)),
+    );
     const spread = g.expand(places, x.shape);
     const chosen = g.where(holds, spread, g.constLike(spread, 2 ** 31 - 1));
     return this.derive(dropAxes(g.reduce('min', chosen, [at]), [at], keepdim));
@@ -122,7 +133,12 @@ export abstract class Reductions extends Movement {
 
 /** Removes reduced axes (of size 1) unless they are kept. */
 export function dropAxes(node: Node, axes: readonly number[], keepdim: boolean): Node {
-  return keepdim ? node : g.reshape(node, node.shape.filter((_, i) => !axes.includes(i)));
+  return keepdim
+    ? node
+    : g.reshape(
+        node,
+        node.shape.filter((_, i) => !axes.includes(i)),
+      );
 }
 
 /** The root whose gradient at 0 is 0, as PyTorch has it for norms and deviations. */

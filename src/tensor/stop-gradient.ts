@@ -1,5 +1,5 @@
-import type { Node } from '../ir/graph/types.ts';
 import { makeTyped } from '../ir/graph/build.ts';
+import type { Node } from '../ir/graph/types.ts';
 import type { Handle } from './handle.ts';
 import { Lazy } from './lazy.ts';
 

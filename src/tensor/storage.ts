@@ -118,7 +118,10 @@ function exhausted(device: Device, bytes: number): RangeError {
   const mib = (n: number) => `${(n / 2 ** 20).toFixed(1)} MiB`;
   const holders = budget
     .largest(3)
-    .map((s) => `${s.node.arg.name} ${s.node.dtype}[${s.node.shape.join(', ')}] ${mib(s.allocation.bytes)}`);
+    .map(
+      (s) =>
+        `${s.node.arg.name} ${s.node.dtype}[${s.node.shape.join(', ')}] ${mib(s.allocation.bytes)}`,
+    );
   return new RangeError(
     `memory budget: ${mib(bytes)} more would pass ${mib(budget.limit)} ` +
       `(${mib(device.liveBytes)} live on ${device.name}; largest: ${holders.join('; ')}). ` +

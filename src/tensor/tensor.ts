@@ -10,8 +10,8 @@ import { Indexing } from './indexing.ts';
 import { Lazy } from './lazy.ts';
 import { Movement } from './movement.ts';
 import { leave } from './scope.ts';
-import { allocate } from './storage.ts';
 import { stopGradient } from './stop-gradient.ts';
+import { allocate } from './storage.ts';
 
 /**
  * An n-dimensional array. Operations are lazy: they build a graph, which is compiled and run when
@@ -55,7 +55,12 @@ function flatten(value: Nested, shape: number[], axis: number, out: number[]): v
     return;
   }
   if (value.length !== shape[axis]) {
-    throw badArgument('tensor', 'data', value, `lists of equal lengths (${shape[axis]} on axis ${axis})`);
+    throw badArgument(
+      'tensor',
+      'data',
+      value,
+      `lists of equal lengths (${shape[axis]} on axis ${axis})`,
+    );
   }
   for (const item of value) flatten(item as Nested, shape, axis + 1, out);
 }
@@ -148,7 +153,10 @@ export function arange(length: number, options: TensorOptions = {}): Tensor {
 /** The identity matrix. */
 export function eye(size: number, options: TensorOptions = {}): Tensor {
   const row = arange(size, { ...options, dtype: 'i32' });
-  return row.unsqueeze(1).eq(row).cast(options.dtype ?? 'f32');
+  return row
+    .unsqueeze(1)
+    .eq(row)
+    .cast(options.dtype ?? 'f32');
 }
 
 /** Joins tensors along an axis that they have. */
@@ -177,7 +185,10 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
   const [first] = tensors;
   if (!first) throw badArgument('stack', 'tensors', tensors, 'at least one tensor');
   const at = checkAxis('stack', axis, first.rank + 1);
-  return concat(tensors.map((t) => t.unsqueeze(at)), at);
+  return concat(
+    tensors.map((t) => t.unsqueeze(at)),
+    at,
+  );
 }
 
 abstract class Joining extends Movement {

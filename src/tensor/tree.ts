@@ -35,7 +35,9 @@ export function mapTensors(
   }
   if (isPlain(tree)) {
     const entries = Object.entries(tree);
-    return Object.fromEntries(entries.map(([k, v]) => [k, mapTensors(v, visit, other, `${path}.${k}`)]));
+    return Object.fromEntries(
+      entries.map(([k, v]) => [k, mapTensors(v, visit, other, `${path}.${k}`)]),
+    );
   }
   return other(tree, path);
 }
@@ -58,7 +60,11 @@ export type GradientsOf<T> = T extends Tensor | Cell
         : { [K in keyof T]: GradientsOf<T[K]> };
 
 /** What can be differentiated by: float tensors and cells, models, and structures of them. */
-export function mapLeaves(tree: unknown, visit: (leaf: Tensor, path: string) => Tensor, path = ''): unknown {
+export function mapLeaves(
+  tree: unknown,
+  visit: (leaf: Tensor, path: string) => Tensor,
+  path = '',
+): unknown {
   if (tree instanceof Tensor) return visit(tree, path);
   if (tree instanceof Cell) return visit(tree.value, path || tree.name);
   if (isParameterised(tree)) {

@@ -48,5 +48,6 @@ function timeBudget(seconds: number, now: () => number): Budget {
 
 /** @param now the time in seconds */
 export function makeBudget(length: Length, now: () => number): Budget {
-  return 'steps' in length ? stepBudget(length.steps) : timeBudget(length.seconds, now);
+  const { steps, seconds } = length as { steps?: number; seconds?: number };
+  return steps === undefined ? timeBudget(seconds ?? Number.NaN, now) : stepBudget(steps);
 }

@@ -62,8 +62,9 @@ export async function loadModel(
   });
   if (tokenizer.size !== config.vocab_size) {
     throw new Error(
-      `model ${JSON.stringify(folder)}: ${CHARACTERS} has ${tokenizer.size} characters and ${CONFIG} ` +
-        `vocab_size ${config.vocab_size}; expected the same: the files are of different models.`,
+      `model ${JSON.stringify(folder)}: ${CHARACTERS} has ${tokenizer.size} characters, but ` +
+        `vocab_size in ${CONFIG} is ${config.vocab_size}; expected the same. The files are of ` +
+        'different models: save it again.',
     );
   }
   const { tensors } = await readSafetensors(join(folder, WEIGHTS));
@@ -81,8 +82,8 @@ function requireFiles(folder: string): void {
   const found = statSync(folder, { throwIfNoEntry: false });
   if (!found?.isDirectory()) {
     throw new Error(
-      `model ${JSON.stringify(folder)} ${found ? 'is not a folder' : 'does not exist'}; expected a ` +
-        'folder that `tersor train --out` or saveModel wrote',
+      `model ${JSON.stringify(folder)} ${found ? 'is not a folder' : 'does not exist'}; expected ` +
+        'a folder that `tersor train --out` or saveModel wrote',
     );
   }
   const missing = [CONFIG, WEIGHTS, CHARACTERS].filter((name) => !existsSync(join(folder, name)));

@@ -74,8 +74,8 @@ export async function trainLanguageModel(run: TrainingRun): Promise<TrainingResu
   const begin = seconds();
   const budget = makeBudget(options, seconds);
   const rate = rateByShare(peak, options.warmup ?? 0.03);
-  const trainer = new Trainer(model, options);
   const validation = new Validation(model, options);
+  const trainer = new Trainer(model, options);
   const clock = new StepClock();
   let loss = Number.NaN;
   let step = 0;
@@ -172,8 +172,8 @@ function rateByShare(peak: number, warmup: number): (share: number) => number {
 
 function diverged(step: number, loss: number, lr: number): RangeError {
   return new RangeError(
-    `the loss of step ${step} is ${loss}; expected a finite number. The training has diverged: lower ` +
-      `the learning rate (it was ${lr.toPrecision(3)} in this step) or use another seed.`,
+    `the loss of step ${step} is ${loss}; expected a finite number. The training has diverged: ` +
+      `lower the learning rate (it was ${lr.toPrecision(3)} in this step) or use another seed.`,
   );
 }
 

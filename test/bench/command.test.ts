@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { BENCHES } from '../../src/bench/benches.ts';
+import { WALL } from '../../src/bench/clock.ts';
 import { compilerTimes } from '../../src/bench/compile.ts';
 import { withResults } from '../../src/bench/docs.ts';
 import { runElementwise } from '../../src/bench/elementwise.ts';
@@ -13,7 +14,7 @@ import { ROOT } from '../support/source-tree.ts';
 const MAIN = join('src', 'bench', 'main.ts');
 const FAST = {
   device: 'wasm' as const,
-  timing: { warmSeconds: 0.001, sampleSeconds: 0.001, rounds: 2 },
+  timing: { warmSeconds: 0.001, sampleSeconds: 0.001, rounds: 2, clock: WALL },
 };
 const KEYS = 'bench case device threads value min unit limit ofLimit peers'.split(' ');
 

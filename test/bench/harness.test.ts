@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { THREAD, WALL } from '../../src/bench/clock.ts';
 import { limiting, median, race, repeating } from '../../src/bench/harness.ts';
 
-const FAST = { warmSeconds: 0.001, sampleSeconds: 0.001, rounds: 3 };
+const FAST = { warmSeconds: 0.001, sampleSeconds: 0.001, rounds: 3, clock: WALL };
 
 describe('the median', () => {
   test('is the middle value', () => {
@@ -69,13 +70,25 @@ describe('a contestant', () => {
   test('repeats a function and waits for its promises', async () => {
     let calls = 0;
     const once = () => new Promise<void>((resolve) => setTimeout(resolve, 2, calls++));
-    const seconds = await repeating('sleep', once).run(3);
+    const seconds = await repeating('sleep', once).run(3, WALL);
     expect(calls).toBe(3);
     expect(seconds).toBeGreaterThan(0.004);
   });
 
   test('may be a limit of the machine', () => {
     const probe = { unit: 'GFLOP/s' as const, sample: () => 50 };
-    expect(limiting('limit', probe, 1e9).run(2)).toBeCloseTo(0.04, 12);
+    expect(limiting('limit', probe, 1e9).run(2, WALL)).toBeCloseTo(0.04, 12);
+  });
+});
+
+describe('the clock of the thread', () => {
+  test('stands while the thread sleeps and goes while it works', async () => {
+    const start = THREAD.now();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const slept = THREAD.now() - start;
+    expect(slept).toBeLessThan(50);
+    const end = performance.now() + 200;
+    while (performance.now() < end);
+    expect(THREAD.now() - start).toBeGreaterThan(slept);
   });
 });

@@ -93,7 +93,12 @@ describe.each(devices)('numbers on %s', (_name, device) => {
         const many = g.bufferNode('f32', [rows, length], 'many');
         const one = g.bufferNode('f32', [1, length], 'one');
         const [all] = await runGraph(device, [softmax(many)], [many], [x]);
-        const [single] = await runGraph(device, [softmax(one)], [one], [x.slice(length, 2 * length)]);
+        const [single] = await runGraph(
+          device,
+          [softmax(one)],
+          [one],
+          [x.slice(length, 2 * length)],
+        );
         expect(firstDifference(single, all.slice(length, 2 * length))).toBe(-1);
       }),
       { numRuns: 25 },

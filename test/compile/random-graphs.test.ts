@@ -15,7 +15,12 @@ async function compare(recipe: Recipe, seed: number): Promise<void> {
   const { inputs, outputs, bounds, description } = buildGraph(recipe);
   const values = inputs.map((node, i) => numbers(seed + i, sizeOf(node.shape)));
   const wanted = await runGraph(oracle, outputs, inputs, values);
-  const limits = await runGraph(oracle, bounds.map((b, i) => b ?? outputs[i]), inputs, values);
+  const limits = await runGraph(
+    oracle,
+    bounds.map((b, i) => b ?? outputs[i]),
+    inputs,
+    values,
+  );
   for (const relaxed of [false, true]) {
     const kernels = new KernelInterpreter(relaxed);
     const wasm = new WasmDevice(relaxed);
@@ -35,7 +40,9 @@ async function compare(recipe: Recipe, seed: number): Promise<void> {
         if (Object.is(x, y) || x === y) continue;
         const allowed = bounds[o] ? SLACK * EPS * limits[o][i] : 0;
         if (!(Math.abs(x - y) <= allowed)) {
-          expect.fail(`${where}, element ${i}: ${x}, the interpreter says ${y} (allowed ${allowed})`);
+          expect.fail(
+            `${where}, element ${i}: ${x}, the interpreter says ${y} (allowed ${allowed})`,
+          );
         }
       }
     });
@@ -44,9 +51,8 @@ async function compare(recipe: Recipe, seed: number): Promise<void> {
 
 describe('random graphs', () => {
   it('agree between graph interpreter, kernel interpreter and wasm, fused or not', async () => {
-    await fc.assert(
-      fc.asyncProperty(anyGraphRecipe, fc.nat({ max: 999 }), compare),
-      { numRuns: Number(process.env.FUZZ_RUNS ?? 150) },
-    );
+    await fc.assert(fc.asyncProperty(anyGraphRecipe, fc.nat({ max: 999 }), compare), {
+      numRuns: Number(process.env.FUZZ_RUNS ?? 150),
+    });
   }, 120_000);
 });

@@ -24,14 +24,22 @@ interface Entry {
 
 export interface Recipe {
   readonly shapes: readonly (readonly number[])[];
-  readonly steps: readonly { readonly op: number; readonly a: number; readonly b: number; readonly c: number }[];
+  readonly steps: readonly {
+    readonly op: number;
+    readonly a: number;
+    readonly b: number;
+    readonly c: number;
+  }[];
 }
 
 const smallDim = fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 6, max: 21 }));
 const natural = fc.nat({ max: 1000 });
 
 export const anyGraphRecipe: fc.Arbitrary<Recipe> = fc.record({
-  shapes: fc.array(fc.array(smallDim, { minLength: 1, maxLength: 3 }), { minLength: 1, maxLength: 3 }),
+  shapes: fc.array(fc.array(smallDim, { minLength: 1, maxLength: 3 }), {
+    minLength: 1,
+    maxLength: 3,
+  }),
   steps: fc.array(fc.record({ op: natural, a: natural, b: natural, c: natural }), {
     minLength: 1,
     maxLength: 14,
@@ -41,7 +49,7 @@ export const anyGraphRecipe: fc.Arbitrary<Recipe> = fc.record({
 const abs = (x: Node) => g.unary('abs', x);
 
 /** Repeats or sums `y` to the shape of `x`, through moves that always fit. */
-function fit(y: Entry, x: Entry): Entry {
+function fitted(y: Entry, x: Entry): Entry {
   const shape = x.node.shape as number[];
   const each = (node: Node): Node => {
     const total = sizeOf(shape);
@@ -66,11 +74,11 @@ function pickAxis(node: Node, c: number): number {
 }
 
 const STEPS: readonly (readonly [string, Step])[] = [
-  ['add', (x, y) => arith('add', x, fit(y, x))],
-  ['sub', (x, y) => arith('sub', x, fit(y, x))],
-  ['mul', (x, y) => scaled('mul', x, fit(y, x))],
-  ['max', (x, y) => arith('max', x, fit(y, x))],
-  ['min', (x, y) => arith('min', x, fit(y, x))],
+  ['add', (x, y) => arith('add', x, fitted(y, x))],
+  ['sub', (x, y) => arith('sub', x, fitted(y, x))],
+  ['mul', (x, y) => scaled('mul', x, fitted(y, x))],
+  ['max', (x, y) => arith('max', x, fitted(y, x))],
+  ['min', (x, y) => arith('min', x, fitted(y, x))],
   ['neg', (x) => ({ ...both(x, (n) => n), node: g.unary('neg', x.node) })],
   ['tanh', (x) => smooth('tanh', x)],
   ['sin', (x) => smooth('sin', x)],
@@ -80,14 +88,45 @@ const STEPS: readonly (readonly [string, Step])[] = [
   ['unflatten', (x, _y, c) => both(x, (n) => unflatten(n, c))],
   ['permute', (x, _y, c) => both(x, (n) => g.permute(n, rotated(n.shape.length, c)))],
   ['flip', (x, _y, c) => both(x, (n) => g.flip(n, [pickAxis(n, c)]))],
-  ['pad', (x, _y, c) => both(x, (n) => g.pad(n, n.shape.map((_, i) => (i === pickAxis(n, c) ? [c % 3, 1] : [0, 0])), 0))],
-  ['shrink', (x, _y, c) => both(x, (n) => g.shrink(n, n.shape.map((d, i) => cut(d as number, i === pickAxis(n, c) ? c : 0))))],
+  [
+    'pad',
+    (x, _y, c) =>
+      both(x, (n) =>
+        g.pad(
+          n,
+          n.shape.map((_, i) => (i === pickAxis(n, c) ? [c % 3, 1] : [0, 0])),
+          0,
+        ),
+      ),
+  ],
+  [
+    'shrink',
+    (x, _y, c) =>
+      both(x, (n) =>
+        g.shrink(
+          n,
+          n.shape.map((d, i) => cut(d as number, i === pickAxis(n, c) ? c : 0)),
+        ),
+      ),
+  ],
   ['expand', (x, _y, c) => both(x, (n) => (n.shape.length > 3 ? n : expandNew(n, c)))],
   ['sum', (x, _y, c) => inexact(both(x, (n) => g.reduce('sum', n, [pickAxis(n, c)])))],
   ['max reduce', (x, _y, c) => extreme(x, 'max', c)],
   ['min reduce', (x, _y, c) => extreme(x, 'min', c)],
-  ['sum all', (x) => inexact(both(x, (n) => g.reduce('sum', n, n.shape.map((_, i) => i))))],
-  ['where', (x, y, c) => chosen(x, fit(y, x), c)],
+  [
+    'sum all',
+    (x) =>
+      inexact(
+        both(x, (n) =>
+          g.reduce(
+            'sum',
+            n,
+            n.shape.map((_, i) => i),
+          ),
+        ),
+      ),
+  ],
+  ['where', (x, y, c) => chosen(x, fitted(y, x), c)],
   ['gather', (x, _y, c) => gathered(x, c)],
   ['scatter', (x, _y, c) => scattered(x, c)],
   ['dot', (x, y) => product(x, y)],
@@ -105,14 +144,21 @@ function arith(fn: 'add' | 'sub' | 'max' | 'min', x: Entry, y: Entry): Entry {
 }
 
 function scaled(fn: 'mul', x: Entry, y: Entry): Entry {
-  return { node: g.binary(fn, x.node, y.node), bound: g.binary(fn, x.bound, y.bound), exact: false };
+  return {
+    node: g.binary(fn, x.node, y.node),
+    bound: g.binary(fn, x.bound, y.bound),
+    exact: false,
+  };
 }
 
 /** A function of slope at most 1: errors pass through, its own result is at most 1. */
 function smooth(fn: 'tanh' | 'sin', x: Entry): Entry {
   const limited = g.binary('min', x.bound, g.constLike(x.bound, 1e4));
   return {
-    node: g.unary(fn, g.binary('max', g.binary('min', x.node, g.constLike(x.node, 100)), g.constLike(x.node, -100))),
+    node: g.unary(
+      fn,
+      g.binary('max', g.binary('min', x.node, g.constLike(x.node, 100)), g.constLike(x.node, -100)),
+    ),
     bound: g.binary('add', limited, g.constLike(x.bound, 1)),
     exact: false,
   };
@@ -120,7 +166,11 @@ function smooth(fn: 'tanh' | 'sin', x: Entry): Entry {
 
 function extreme(x: Entry, fn: 'max' | 'min', c: number): Entry {
   const axes = [pickAxis(x.node, c)];
-  return { node: g.reduce(fn, x.node, axes), bound: g.reduce('max', x.bound, axes), exact: x.exact };
+  return {
+    node: g.reduce(fn, x.node, axes),
+    bound: g.reduce('max', x.bound, axes),
+    exact: x.exact,
+  };
 }
 
 function unflatten(node: Node, c: number): Node {
@@ -185,8 +235,12 @@ function product(x: Entry, y: Entry): Entry {
   const rows = x.node.shape[0] as number;
   const depth = sizeOf(x.node.shape) / rows;
   const matrix = (e: Entry, shape: number[]): Entry => {
-    const like: Entry = { node: g.full(0, shape, 'f32'), bound: g.full(0, shape, 'f32'), exact: true };
-    return fit(e, like);
+    const like: Entry = {
+      node: g.full(0, shape, 'f32'),
+      bound: g.full(0, shape, 'f32'),
+      exact: true,
+    };
+    return fitted(e, like);
   };
   const left = matrix(x, [rows, depth]);
   const right = matrix(y, [depth, (y.node.shape[0] as number) + 3]);

@@ -1,4 +1,4 @@
-import { compile, type CompileOptions } from '../../src/compile/index.ts';
+import { type CompileOptions, compile } from '../../src/compile/index.ts';
 import type { Device } from '../../src/device/index.ts';
 import { DTYPES, type TypedArray } from '../../src/ir/dtype.ts';
 import type { BufferNode } from '../../src/ir/graph/build.ts';
@@ -46,4 +46,3 @@ export function firstDifference(x: TypedArray, y: TypedArray): number {
   for (let i = 0; i < x.length; i++) if (!Object.is(x[i], y[i])) return i;
   return -1;
 }
-

@@ -21,7 +21,14 @@ describe('jit', () => {
   it('runs a step as the eager code does and updates cells', async () => {
     const w = new Cell(tensor([1, -2, 3], wasm), 'w');
     const loss = (x: Tensor) => w.value.mul(x).tanh().sum();
-    const eager = [...(await grad((v: Tensor) => v.mul(tensor([0.5, 1, 2], wasm)).tanh().sum())(w.value).data())];
+    const eager = [
+      ...(await grad((v: Tensor) =>
+        v
+          .mul(tensor([0.5, 1, 2], wasm))
+          .tanh()
+          .sum(),
+      )(w.value).data()),
+    ];
     const step = jit((x: Tensor) => {
       const { value, grads } = valueAndGrad((_c: Cell) => loss(x))(w);
       w.set(w.value.sub(grads));

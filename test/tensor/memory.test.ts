@@ -54,7 +54,9 @@ describe('memory', () => {
     const big = await zeros([1000, 100], wasm).realize();
     setMemoryBudget(device('wasm').liveBytes + 1000);
     try {
-      await expect(zeros([1000], wasm).add(1).realize()).rejects.toThrow(/memory budget.*f32\[1000, 100\]/);
+      await expect(zeros([1000], wasm).add(1).realize()).rejects.toThrow(
+        /memory budget.*f32\[1000, 100\]/,
+      );
     } finally {
       setMemoryBudget(Number.POSITIVE_INFINITY);
       big.dispose();

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { Clock } from '../clock.ts';
 import type { Contestant } from '../harness.ts';
 import type { Reference } from '../reference-model.ts';
 
@@ -66,11 +67,11 @@ export async function openPyTorch(
     child.kill();
     return undefined;
   }
-  const run = async (count: number): Promise<number> => {
+  const run = async (count: number, clock: Clock): Promise<number> => {
     child.stdin.write(`${count}\n`);
     const done = await answer();
     if (!done) throw new Error('PyTorch ended in the middle of a run');
-    return Number(done['seconds']);
+    return Number(done[clock.name]);
   };
   const name = compile ? 'pytorch compiled' : 'pytorch';
   return {

@@ -28,7 +28,13 @@ export interface GemmTiles {
   readonly unroll: number;
 }
 
-export const DEFAULT_TILES: GemmTiles = { rows: 4, vectors: 3, depth: 256, columns: 384, unroll: 2 };
+export const DEFAULT_TILES: GemmTiles = {
+  rows: 4,
+  vectors: 3,
+  depth: 256,
+  columns: 384,
+  unroll: 2,
+};
 
 /** Up to this many rows the right operand is read where it lies: packing would cost more. */
 const FEW_ROWS = 4;
@@ -91,7 +97,8 @@ class GemmBuilder {
     if (!fewRows) {
       this.#packedB = b.buffer('packedB', gemm.dtype, this.#columns * depth, 'local');
     }
-    if (!gemm.aIsPlain) this.#packedA = b.buffer('packedA', gemm.dtype, tiles.rows * depth, 'local');
+    if (!gemm.aIsPlain)
+      this.#packedA = b.buffer('packedA', gemm.dtype, tiles.rows * depth, 'local');
     if (gemm.k > tiles.depth) {
       this.#sums = b.buffer('sums', gemm.dtype, rows * this.#columns, 'local');
     }
@@ -171,7 +178,18 @@ class GemmBuilder {
         const row = panels.start(i);
         if (this.#packedA) this.#packRows(group, row, panels.rows, start, length, this.#packedA);
         this.#eachPanel(columns, (p, valid) => {
-          this.#tile({ group, row, rows: panels.rows, column, p, valid, start, length, first, last });
+          this.#tile({
+            group,
+            row,
+            rows: panels.rows,
+            column,
+            p,
+            valid,
+            start,
+            length,
+            first,
+            last,
+          });
         });
       });
     }
@@ -201,7 +219,9 @@ class GemmBuilder {
         const lanes = add(LANE, i);
         const mask = [sub(constant(rows - 1), lanes)];
         const value = this.#gemm.a(group, add(row, lanes), add(start, k), mask);
-        b.store(target, add(mul(k, stride), lanes), b.splat(value), [sub(constant(stride - 1), lanes)]);
+        b.store(target, add(mul(k, stride), lanes), b.splat(value), [
+          sub(constant(stride - 1), lanes),
+        ]);
       }
     });
   }
@@ -265,7 +285,11 @@ class GemmBuilder {
     });
   }
 
-  #right(tile: { group: Index; column: Index; p: Index; valid: number; start: Index; length: number }, v: number, k: Index): Value {
+  #right(
+    tile: { group: Index; column: Index; p: Index; valid: number; start: Index; length: number },
+    v: number,
+    k: Index,
+  ): Value {
     const b = this.#b;
     const offset = add(LANE, v * LANES);
     if (this.#packedB) {

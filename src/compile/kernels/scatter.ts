@@ -28,7 +28,10 @@ export function buildScatter(
   const what = indexingText('scatter', x.shape, axis);
   loopOver(b, index.shape, vector, (at) => {
     const place = b.checked(lowering.evaluate(index, at), maxDim(x.shape[axis]), what);
-    const target = linearIndex(at.map((i, a) => (a === axis ? place : i)), x.shape);
+    const target = linearIndex(
+      at.map((i, a) => (a === axis ? place : i)),
+      x.shape,
+    );
     const update = lowering.evaluate(updates, at);
     const value = mode === 'add' ? b.binary('add', b.load(out, target), update) : update;
     b.store(out, target, value);

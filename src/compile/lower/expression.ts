@@ -1,7 +1,7 @@
 import { InternalError } from '../../base/errors.ts';
 import { roundTo } from '../../ir/float-formats.ts';
-import { indexingText } from '../../ir/graph/ops/indexing.ts';
 import { REDUCE } from '../../ir/graph/functions.ts';
+import { indexingText } from '../../ir/graph/ops/indexing.ts';
 import { reduceIdentity } from '../../ir/graph/ops/reduce.ts';
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import { eachLane, type KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
@@ -166,7 +166,11 @@ export class ExpressionLowering {
     const what = indexingText('gather', x.shape, axis);
     const at = (single: Value, where: readonly Index[], under: Mask) => {
       const data = b.checked(single, maxDim(x.shape[axis]), what);
-      return this.evaluate(x, where.map((i, a) => (a === axis ? data : i)), under);
+      return this.evaluate(
+        x,
+        where.map((i, a) => (a === axis ? data : i)),
+        under,
+      );
     };
     if (place.lanes === 1) return at(place, index, mask);
     const perLane = (list: readonly Index[], lane: number) => list.map((i) => atLane(i, lane));
@@ -246,5 +250,7 @@ export function splitIndex(flat: Index, sizes: readonly Dim[]): Index[] {
 
 function keyOf(node: Node, index: readonly Index[], mask: Mask): string {
   const where = index.map((i) => i.key).join(',');
-  return mask.length === 0 ? `${node.id}@${where}` : `${node.id}@${where}?${mask.map((m) => m.key).join('&')}`;
+  return mask.length === 0
+    ? `${node.id}@${where}`
+    : `${node.id}@${where}?${mask.map((m) => m.key).join('&')}`;
 }

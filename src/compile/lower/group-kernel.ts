@@ -42,7 +42,10 @@ export interface LowerOptions {
 /** Builds the kernel of one group. */
 export function lowerGroup(plan: KernelPlan, options: LowerOptions): LoweredKernel {
   const last = plan.roots[plan.roots.length - 1];
-  if (plan.core) return buildWith(plan, options, (k) => gemmKernel(k, plan, plan.core as NodeOf<'dot'>, options));
+  if (plan.core)
+    return buildWith(plan, options, (k) =>
+      gemmKernel(k, plan, plan.core as NodeOf<'dot'>, options),
+    );
   if (last.op === 'scatter') {
     return buildWith(plan, options, (k) => buildScatter(k.b, k.lowering, last, k.outs[0]));
   }
@@ -56,7 +59,11 @@ interface Parts {
   readonly outs: readonly Buffer[];
 }
 
-function buildWith(plan: KernelPlan, options: LowerOptions, fill: (parts: Parts) => void): LoweredKernel {
+function buildWith(
+  plan: KernelPlan,
+  options: LowerOptions,
+  fill: (parts: Parts) => void,
+): LoweredKernel {
   const b = new KernelBuilder();
   const nodes: Node[] = [];
   const outs = plan.stored.map((root, i) => {
@@ -155,7 +162,12 @@ function mapOver(
   });
 }
 
-function gemmKernel(parts: Parts, plan: KernelPlan, core: NodeOf<'dot'>, options: LowerOptions): void {
+function gemmKernel(
+  parts: Parts,
+  plan: KernelPlan,
+  core: NodeOf<'dot'>,
+  options: LowerOptions,
+): void {
   const { b, lowering } = parts;
   const [left, right] = core.src;
   const shape = dotParts(core);
@@ -183,7 +195,8 @@ function gemmKernel(parts: Parts, plan: KernelPlan, core: NodeOf<'dot'>, options
       n,
       k,
       dtype,
-      a: (group, row, depth, mask) => lowering.evaluate(left, index(group, row, depth, aShape), mask),
+      a: (group, row, depth, mask) =>
+        lowering.evaluate(left, index(group, row, depth, aShape), mask),
       b: (group, depth, column, mask) =>
         lowering.evaluate(right, index(group, depth, column, bShape), mask),
       aIsPlain: readsEvenly(left, index(...probe, aShape), probe[2], options.hasBuffer),
@@ -225,7 +238,12 @@ function rowCount(rows: Shape): Index {
 }
 
 /** True when an operand is a buffer whose elements lie one after the other along k. */
-function readsEvenly(node: Node, index: readonly Index[], depth: Index, hasBuffer: LowerOptions['hasBuffer']): boolean {
+function readsEvenly(
+  node: Node,
+  index: readonly Index[],
+  depth: Index,
+  hasBuffer: LowerOptions['hasBuffer'],
+): boolean {
   let current = node;
   let at = index;
   while (!hasBuffer(current)) {

@@ -113,7 +113,10 @@ export function domainIndex(node: Node, firstId: number): Index[] {
  * Walks from a root down to what it reads, pushing its index through. Reductions that would be
  * computed more often than once for each result become roots themselves.
  */
-function inspect(root: Node, roots: Set<number>): { reads: Map<number, Read>; reductions: boolean } {
+function inspect(
+  root: Node,
+  roots: Set<number>,
+): { reads: Map<number, Read>; reductions: boolean } {
   const reads = new Map<number, Read>();
   const visited = new Set<string>();
   const evaluated = new Map<number, string>();
@@ -146,7 +149,10 @@ function inspect(root: Node, roots: Set<number>): { reads: Map<number, Read>; re
         return;
       case 'reduce':
         if (node !== root) {
-          const once = mayReduce && oncePerResult(root, node, index) && (evaluated.get(node.id) ?? where) === where;
+          const once =
+            mayReduce &&
+            oncePerResult(root, node, index) &&
+            (evaluated.get(node.id) ?? where) === where;
           if (!once) {
             roots.add(node.id);
             reads.set(node.id, 'elsewhere');
@@ -169,13 +175,24 @@ function inspect(root: Node, roots: Set<number>): { reads: Map<number, Read>; re
   const visitReduce = (node: Node, index: readonly Index[]) => {
     if (node.op !== 'reduce') return;
     const [x] = node.src;
-    visit(x, x.shape.map((dim, axis) => (node.arg.axes.includes(axis) ? fresh(dim) : index[axis])));
+    visit(
+      x,
+      x.shape.map((dim, axis) => (node.arg.axes.includes(axis) ? fresh(dim) : index[axis])),
+    );
   };
   const visitGather = (node: Node, index: readonly Index[]) => {
     if (node.op !== 'gather') return;
     visit(node.src[1], index);
-    const data = atomIndex({ kind: 'data', value: node.id, size: maxDim(node.src[0].shape[node.arg.axis]), key: `d${node.id}` });
-    visit(node.src[0], index.map((i, axis) => (axis === node.arg.axis ? data : i)));
+    const data = atomIndex({
+      kind: 'data',
+      value: node.id,
+      size: maxDim(node.src[0].shape[node.arg.axis]),
+      key: `d${node.id}`,
+    });
+    visit(
+      node.src[0],
+      index.map((i, axis) => (axis === node.arg.axis ? data : i)),
+    );
   };
   /** A template reads its sources over their own domains. */
   const visitTemplate = (node: Node) => {
@@ -200,4 +217,3 @@ function oncePerResult(root: Node, node: Node, index: readonly Index[]): boolean
   }
   return !foreign && sizeOf(root.shape.slice(0, last + 1)) === sizeOf(node.shape);
 }
-

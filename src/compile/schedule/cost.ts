@@ -1,7 +1,15 @@
 import type { Node, UnaryFn } from '../../ir/graph/types.ts';
 import { opClass } from '../op-class.ts';
 
-const CHEAP_UNARY: ReadonlySet<UnaryFn> = new Set(['neg', 'abs', 'not', 'floor', 'ceil', 'trunc', 'round']);
+const CHEAP_UNARY: ReadonlySet<UnaryFn> = new Set([
+  'neg',
+  'abs',
+  'not',
+  'floor',
+  'ceil',
+  'trunc',
+  'round',
+]);
 
 /** Rough instructions for one element of one op. */
 function ownCost(node: Node): number {

@@ -1,7 +1,7 @@
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import { shapesEqual } from '../../ir/shape.ts';
-import type { Boundaries } from './boundaries.ts';
 import { opClass } from '../op-class.ts';
+import type { Boundaries } from './boundaries.ts';
 
 /** What one kernel computes. */
 export interface Group {
@@ -74,7 +74,8 @@ export function joinGroups(
       if (opClass(root) !== 'pointwise') continue;
       for (const [id, read] of reads.get(root.id) ?? []) {
         const producer = group(id).roots.find((r) => r.id === id);
-        if (!producer || read !== 'same place' || !shapesEqual(producer.shape, root.shape)) continue;
+        if (!producer || read !== 'same place' || !shapesEqual(producer.shape, root.shape))
+          continue;
         const alone = readers.get(id)?.size === 1 && !outputs.has(id);
         if (producer.op === 'dot' ? alone : opClass(producer) === 'pointwise') join(producer, root);
       }
@@ -83,7 +84,9 @@ export function joinGroups(
   const position = new Map(roots.map((r, i) => [r.id, i]));
   const drafts = orderGroups([...new Set(roots.map((r) => group(r.id)))], sourcesOf);
   return drafts.map((draft) => {
-    const sorted = draft.roots.sort((a, b) => (position.get(a.id) ?? 0) - (position.get(b.id) ?? 0));
+    const sorted = draft.roots.sort(
+      (a, b) => (position.get(a.id) ?? 0) - (position.get(b.id) ?? 0),
+    );
     const stored = sorted.filter((root) => {
       const outside = [...(readers.get(root.id) ?? [])].some((id) => group(id) !== draft);
       return outside || outputs.has(root.id);

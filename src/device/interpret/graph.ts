@@ -49,4 +49,3 @@ function encode(data: Float64Array, dtype: DType): TypedArray {
   }
   return out;
 }
-

@@ -19,7 +19,8 @@ export class KernelInterpreter extends HostMemory implements Device {
   }
 
   async load(code: Code): Promise<Executable> {
-    if (code.kind !== 'kernels') throw new InternalError(`interpret-kernels cannot run ${code.kind}`);
+    if (code.kind !== 'kernels')
+      throw new InternalError(`interpret-kernels cannot run ${code.kind}`);
     const { program } = code;
     const run = (
       inputs: readonly Allocation[],
@@ -39,7 +40,11 @@ export class KernelInterpreter extends HostMemory implements Device {
           return new (arrayClass(buffer.dtype))(memory, offset, buffer.size);
         });
         const values = kernel.vars.map((v) => vars.get(v.name) ?? v.max);
-        const { check } = interpretKernel(kernel, { buffers, vars: values }, { fusedFma: this.#fusedFma });
+        const { check } = interpretKernel(
+          kernel,
+          { buffers, vars: values },
+          { fusedFma: this.#fusedFma },
+        );
         if (check) throw indexOutOfRange(kernel.checks[check.check], check.value, check.size);
       }
     };

@@ -13,8 +13,12 @@ export type RateUnit = 'GFLOP/s' | 'GB/s';
 /** A limit of the machine, ready to be measured again and again beside what it limits. */
 export interface Probe {
   readonly unit: RateUnit;
-  /** Measures once, about 0.05 s, and returns the rate in `unit`. */
-  readonly sample: () => number;
+  /**
+   * Measures once, about 0.05 s, and returns the rate in `unit`.
+   *
+   * @param now another clock than the one on the wall, in milliseconds
+   */
+  readonly sample: (now?: () => number) => number;
 }
 
 /** What one thread of WebAssembly can do at most. */
@@ -74,19 +78,19 @@ export async function makeProbes(options: MeasureOptions = {}): Promise<Probes> 
 }
 
 function probe(unit: RateUnit, work: number, run: () => unknown, warmSeconds: number): Probe {
-  const measure = (seconds: number): number => {
-    const start = performance.now();
+  const measure = (seconds: number, now = () => performance.now()): number => {
+    const start = now();
     let count = 0;
     let milliseconds = 0;
     do {
       run();
       count++;
-      milliseconds = performance.now() - start;
+      milliseconds = now() - start;
     } while (milliseconds < seconds * 1000);
     return (work * count) / milliseconds / 1e6;
   };
   measure(warmSeconds);
-  return { unit, sample: () => measure(SAMPLE_SECONDS) };
+  return { unit, sample: (now) => measure(SAMPLE_SECONDS, now) };
 }
 
 /**
@@ -97,7 +101,7 @@ export async function measureMachine(options: MeasureOptions = {}): Promise<Mach
   const { repeats = 7 } = options;
   const { relaxedSimd, peakF32, read, copy } = await makeProbes(options);
   const rate = ({ unit, sample }: Probe): Rate => {
-    const values = Array.from({ length: repeats }, sample).sort((a, b) => a - b);
+    const values = Array.from({ length: repeats }, () => sample()).sort((a, b) => a - b);
     return { unit, median: values[values.length >> 1], best: values[values.length - 1] };
   };
   return { relaxedSimd, peakF32: rate(peakF32), read: rate(read), copy: rate(copy) };

@@ -26,7 +26,8 @@ export function traceRun(
   for (const [i, step] of program.steps.entries()) {
     const kernel = program.kernels[step.kernel];
     const call = exports[`${kernel.name}_${step.kernel}`];
-    if (typeof call !== 'function') throw new InternalError(`no kernel ${step.kernel} in the module`);
+    if (typeof call !== 'function')
+      throw new InternalError(`no kernel ${step.kernel} in the module`);
     const values = kernel.vars.map(
       (v) => entries[scratch + 1 + vars.findIndex((known) => known.name === v.name)],
     );

@@ -45,7 +45,8 @@ export class Arithmetic {
     const half = this.times(g, 0.5);
     const zero = this.like(g, 0);
     const tie = b.compare('eq', x, y);
-    const beats = (p: Node, q: Node) => (fn === 'max' ? b.compare('lt', q, p) : b.compare('lt', p, q));
+    const beats = (p: Node, q: Node) =>
+      fn === 'max' ? b.compare('lt', q, p) : b.compare('lt', p, q);
     const share = (p: Node, q: Node) => {
       const wins = b.binary('or', beats(p, q), b.compare('ne', p, p));
       return b.where(tie, half, b.where(wins, g, zero));

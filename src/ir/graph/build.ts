@@ -46,7 +46,14 @@ let nextBuffer = 1;
 export type BufferNode = Node & { readonly op: 'buffer' };
 
 export function bufferNode(dtype: DType, shape: Shape, name: string): BufferNode {
-  return { id: nextId++, op: 'buffer', dtype, shape, src: [], arg: { id: nextBuffer++, name, shape } };
+  return {
+    id: nextId++,
+    op: 'buffer',
+    dtype,
+    shape,
+    src: [],
+    arg: { id: nextBuffer++, name, shape },
+  };
 }
 
 export function scalar(value: number, dtype: DType): Node {
@@ -55,7 +62,10 @@ export function scalar(value: number, dtype: DType): Node {
 
 /** A constant array: a scalar expanded, so it costs no memory. */
 export function full(value: number, shape: Shape, dtype: DType): Node {
-  const single = reshape(scalar(value, dtype), shape.map(() => 1));
+  const single = reshape(
+    scalar(value, dtype),
+    shape.map(() => 1),
+  );
   return expand(single, shape);
 }
 

@@ -1,5 +1,5 @@
 import type { DTypeKind } from '../dtype.ts';
-import { Arithmetic } from './arithmetic.ts';
+import type { Arithmetic } from './arithmetic.ts';
 import { erf, roundEven } from './special.ts';
 import type { BinaryFn, Build, CompareFn, Node, ReduceFn, UnaryFn } from './types.ts';
 

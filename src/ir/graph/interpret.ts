@@ -32,7 +32,7 @@ export function interpretGraph(
     },
   };
   const values = new Map<number, NdArray>();
-  const valueOf = (node: Node): NdArray => {
+  const evaluated = (node: Node): NdArray => {
     const value = values.get(node.id);
     if (!value) throw new TypeError('a source was not evaluated');
     return value;
@@ -42,7 +42,7 @@ export function interpretGraph(
   for (const node of order) {
     const shape = node.shape.map(size);
     const rule = OPS[node.op] as OpRule<OpName>;
-    const src = node.src.map(valueOf);
+    const src = node.src.map(evaluated);
     const raw = rule.interpret(node, src, shape, env);
     values.set(node.id, { dtype: node.dtype, shape, data: rounded(node, raw, shape) });
     // Sources that nothing needs any more are let go: long graphs then fit in memory.
@@ -52,7 +52,7 @@ export function interpretGraph(
       if (left === 0) values.delete(source.id);
     }
   }
-  return outputs.map(valueOf);
+  return outputs.map(evaluated);
 }
 
 function countUses(order: readonly Node[], outputs: readonly Node[]): Map<number, number> {
@@ -63,7 +63,14 @@ function countUses(order: readonly Node[], outputs: readonly Node[]): Map<number
   return uses;
 }
 
-const MOVES: ReadonlySet<OpName> = new Set(['reshape', 'permute', 'expand', 'shrink', 'flip', 'buffer']);
+const MOVES: ReadonlySet<OpName> = new Set([
+  'reshape',
+  'permute',
+  'expand',
+  'shrink',
+  'flip',
+  'buffer',
+]);
 
 function rounded(node: Node, raw: Float64Array, shape: readonly number[]): Float64Array {
   if (MOVES.has(node.op) || node.dtype === 'f64') return raw;

@@ -12,7 +12,10 @@ export function withSources(node: Node, src: readonly Node[]): Node {
  * Copies what the outputs need, replacing nodes: `rule` sees each node with its sources already
  * replaced and gives what stands in its place (or the node itself).
  */
-export function rebuild(outputs: readonly Node[], rule: (node: Node, original: Node) => Node): Node[] {
+export function rebuild(
+  outputs: readonly Node[],
+  rule: (node: Node, original: Node) => Node,
+): Node[] {
   const replaced = new Map<number, Node>();
   const lookup = (node: Node): Node => replaced.get(node.id) ?? node;
   for (const node of topological(outputs)) {

@@ -156,5 +156,10 @@ export interface OpRule<K extends OpName> {
   /** The op over sources that all have one more axis in front, of the given size. */
   batch(b: Build, node: NodeOf<K>, src: readonly Node[], size: number): Node;
   /** The definition: plain loops over doubles; the caller rounds the result to the node's type. */
-  interpret(node: NodeOf<K>, src: readonly NdArray[], shape: readonly number[], env: Environment): Float64Array;
+  interpret(
+    node: NodeOf<K>,
+    src: readonly NdArray[],
+    shape: readonly number[],
+    env: Environment,
+  ): Float64Array;
 }

@@ -7,7 +7,7 @@ import {
   atomIndex,
   constant,
   hasLane,
-  Index,
+  type Index,
   LANES,
   type LoopAtom,
   laneStep,
@@ -148,7 +148,11 @@ export class KernelBuilder {
   #pure(draft: Draft<Value>, operands: readonly Value[], detail: string): Value {
     const depth = operands.reduce((d, v) => Math.max(d, v.depth), 0);
     const ids = operands.map((v) => v.id).join(',');
-    return this.#place(draft, depth, `${draft.kind}:${draft.dtype}:${draft.lanes}:${detail}:${ids}`);
+    return this.#place(
+      draft,
+      depth,
+      `${draft.kind}:${draft.dtype}:${draft.lanes}:${detail}:${ids}`,
+    );
   }
 
   const(dtype: ValueDType, value: number): Value {
@@ -165,7 +169,13 @@ export class KernelBuilder {
     const even = laneStep(index);
     if (!even) return this.pack(eachLane((lane) => this.index(atLane(index, lane))));
     if (even.step === 0) return this.splat(this.index(even.base));
-    const draft = { kind: 'index', dtype: 'i32', lanes: LANES, index: even.base, step: even.step } as const;
+    const draft = {
+      kind: 'index',
+      dtype: 'i32',
+      lanes: LANES,
+      index: even.base,
+      step: even.step,
+    } as const;
     return this.#place(draft, this.indexDepth(even.base), `index:${even.base.key}:${even.step}`);
   }
 
@@ -181,7 +191,12 @@ export class KernelBuilder {
       if (!even || needed.some(hasLane)) {
         return this.pack(
           eachLane((lane) =>
-            this.load(buffer, atLane(index, lane), needed.map((m) => atLane(m, lane)), other),
+            this.load(
+              buffer,
+              atLane(index, lane),
+              needed.map((m) => atLane(m, lane)),
+              other,
+            ),
           ),
         );
       }
@@ -297,13 +312,24 @@ export class KernelBuilder {
     if (needed.some(hasLane) || (hasLane(index) && laneStep(index)?.step !== 1)) {
       for (let lane = 0; lane < LANES; lane++) {
         const single = this.lane(value, lane);
-        this.store(buffer, atLane(index, lane), single, needed.map((m) => atLane(m, lane)));
+        this.store(
+          buffer,
+          atLane(index, lane),
+          single,
+          needed.map((m) => atLane(m, lane)),
+        );
       }
       return;
     }
     const at = hasLane(index) ? atLane(index, 0) : index;
     const stored = hasLane(index) ? this.splat(value) : value;
-    this.#blocks[this.depth].statements.push({ kind: 'store', buffer, index: at, value: stored, mask: needed });
+    this.#blocks[this.depth].statements.push({
+      kind: 'store',
+      buffer,
+      index: at,
+      value: stored,
+      mask: needed,
+    });
   }
 
   /**
@@ -314,6 +340,7 @@ export class KernelBuilder {
     extent: Index | number,
     loopKind: LoopKind,
     inits: readonly Value[],
+    // biome-ignore lint/suspicious/noConfusingVoidType: a body that carries nothing returns nothing
     body: (i: Index, carried: readonly Value[]) => readonly Value[] | void,
   ): Value[] {
     const count = typeof extent === 'number' ? constant(extent) : extent;

@@ -129,13 +129,8 @@ function combine(x: Index, a: number, y: Index, b: number): Index {
   return rejoin(terms, total) ?? new Index(terms, total);
 }
 
-function sorted(terms: Term[], total: number): Index {
-  terms.sort((p, q) => (p.atom.key < q.atom.key ? -1 : 1));
-  return new Index(terms, total);
-}
-
 /** c k (x div k) + c (x mod k) is c x. */
-function rejoin(terms: Term[], total: number): Index | undefined {
+function rejoin(terms: readonly Term[], total: number): Index | undefined {
   for (const mod of terms) {
     if (mod.atom.kind !== 'mod') continue;
     const { of, by } = mod.atom;
@@ -146,7 +141,7 @@ function rejoin(terms: Term[], total: number): Index | undefined {
     const partner = terms.find((t) => t.atom.key === q.atom.key);
     if (!partner || partner.coefficient !== mod.coefficient * by * q.coefficient) continue;
     const rest = terms.filter((t) => t !== mod && t !== partner);
-    return combine(sorted(rest, total), 1, of, mod.coefficient);
+    return combine(new Index(rest, total), 1, of, mod.coefficient);
   }
   return undefined;
 }

@@ -1,11 +1,6 @@
 import type { Instruction } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
-import type {
-  BinaryFn,
-  CompareFn,
-  UnaryFn,
-  ValueDType,
-} from '../../../ir/kernel/types.ts';
+import type { BinaryFn, CompareFn, UnaryFn, ValueDType } from '../../../ir/kernel/types.ts';
 
 /** Functions that a module carries because wasm has no instruction for them. */
 export type Helper = 'f32_rem' | 'i32_div' | 'i32_rem' | 'u32_div' | 'u32_rem';

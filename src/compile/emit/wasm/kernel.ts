@@ -1,13 +1,7 @@
 import { type BlockType, FunctionBuilder, type ValType } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
 import { DTYPES } from '../../../ir/dtype.ts';
-import {
-  type Atom,
-  type Index,
-  LANES,
-  range,
-  type Term,
-} from '../../../ir/kernel/index-expr.ts';
+import { type Atom, type Index, LANES, range, type Term } from '../../../ir/kernel/index-expr.ts';
 import type {
   Buffer,
   CheckedValue,
@@ -199,9 +193,15 @@ class KernelEmitter implements Emitter {
         for (const { next } of carried) this.push(next);
         for (const { local } of [...carried].reverse()) f.emit('local.set', local);
         for (const { local, bytes } of moving) {
-          f.emit('local.get', local).emit('i32.const', bytes).emit('i32.add').emit('local.set', local);
+          f.emit('local.get', local)
+            .emit('i32.const', bytes)
+            .emit('i32.add')
+            .emit('local.set', local);
         }
-        f.emit('local.get', counter).emit('i32.const', 1).emit('i32.add').emit('local.tee', counter);
+        f.emit('local.get', counter)
+          .emit('i32.const', 1)
+          .emit('i32.add')
+          .emit('local.tee', counter);
         if (end === undefined) f.emit('i32.const', extent.constant);
         else f.emit('local.get', end);
         f.emit('i32.lt_s').emit('br_if', 0);
@@ -321,7 +321,7 @@ class KernelEmitter implements Emitter {
       case 'lane':
         throw new InternalError('an address must not hold the lane');
       default:
-        return atom satisfies never;
+        atom satisfies never;
     }
   }
 

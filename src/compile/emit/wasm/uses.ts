@@ -64,8 +64,7 @@ export function countUses(body: readonly Statement[]): Uses {
   visit(body);
   const isConstant = (value: Value): boolean =>
     value.kind === 'const' || (value.kind === 'splat' && value.a.kind === 'const');
-  const movable = (value: Value): boolean =>
-    value.kind !== 'load' || value.buffer.role === 'in';
+  const movable = (value: Value): boolean => value.kind !== 'load' || value.buffer.role === 'in';
   return {
     count: (value) => counts.get(value) ?? 0,
     isInline: (value) =>

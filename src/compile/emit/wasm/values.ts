@@ -1,9 +1,15 @@
 import type { Instruction } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
 import { LANES } from '../../../ir/kernel/index-expr.ts';
-import type { BinaryValue, ConvertValue, UnaryValue, Value, ValueDType } from '../../../ir/kernel/types.ts';
-import { binaryForm, compareInstruction, type Helper, unaryForm } from './instructions.ts';
+import type {
+  BinaryValue,
+  ConvertValue,
+  UnaryValue,
+  Value,
+  ValueDType,
+} from '../../../ir/kernel/types.ts';
 import type { Emitter } from './emitter.ts';
+import { binaryForm, compareInstruction, type Helper, unaryForm } from './instructions.ts';
 
 /** Leaves a value that is no load and no index on the stack. */
 export function emitOperation(e: Emitter, value: Value): void {
@@ -56,12 +62,14 @@ export function emitOperation(e: Emitter, value: Value): void {
     case 'checked':
       throw new InternalError(`${value.kind} has no local`);
     default:
-      return value satisfies never;
+      value satisfies never;
   }
 }
 
-const fourInts = (bits: number): Uint8Array => new Uint8Array(new Int32Array(LANES).fill(bits).buffer);
-const fourFloats = (x: number): Uint8Array => new Uint8Array(new Float32Array(LANES).fill(x).buffer);
+const fourInts = (bits: number): Uint8Array =>
+  new Uint8Array(new Int32Array(LANES).fill(bits).buffer);
+const fourFloats = (x: number): Uint8Array =>
+  new Uint8Array(new Float32Array(LANES).fill(x).buffer);
 
 export function pushConstant(e: Emitter, dtype: ValueDType, lanes: number, value: number): void {
   const { f } = e;
@@ -226,7 +234,8 @@ function emitConvert(e: Emitter, value: ConvertValue): void {
   e.push(a);
   if (from === 'bool') {
     // A mask lane is all ones: the bits of the number one remain of it.
-    if (lanes > 1) f.emit('v128.const', dtype === 'f32' ? fourFloats(1) : fourInts(1)).emit('v128.and');
+    if (lanes > 1)
+      f.emit('v128.const', dtype === 'f32' ? fourFloats(1) : fourInts(1)).emit('v128.and');
     else if (dtype === 'f32') f.emit('f32.convert_i32_u');
     return;
   }

@@ -19,7 +19,11 @@ const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_,
 /** Moves the last `count` axes in front of the others that follow the first `batch`. */
 function rotate(b: Build, x: Node, batch: number, count: number): Node {
   const rank = x.shape.length;
-  return b.permute(x, [...upTo(0, batch), ...upTo(rank - count, rank), ...upTo(batch, rank - count)]);
+  return b.permute(x, [
+    ...upTo(0, batch),
+    ...upTo(rank - count, rank),
+    ...upTo(batch, rank - count),
+  ]);
 }
 
 export const dot: OpRule<'dot'> = {
@@ -38,7 +42,9 @@ export const dot: OpRule<'dot'> = {
       );
     }
     if (a.dtype !== b.dtype || DTYPES[a.dtype].kind === 'bool') {
-      throw new TypeError(`dot: operands are ${a.dtype} and ${b.dtype}; expected equal number types`);
+      throw new TypeError(
+        `dot: operands are ${a.dtype} and ${b.dtype}; expected equal number types`,
+      );
     }
     const rows = a.shape.slice(batch, a.shape.length - contract);
     const columns = b.shape.slice(batch + contract);

@@ -1,5 +1,5 @@
 import { DTYPES, type DType, isFloat } from '../../dtype.ts';
-import { isSmallFloat, decodeFloat, encodeFloat } from '../../float-formats.ts';
+import { decodeFloat, encodeFloat, isSmallFloat } from '../../float-formats.ts';
 import { formatShape, shapesEqual } from '../../shape.ts';
 import { Arithmetic } from '../arithmetic.ts';
 import { BINARY, COMPARE, UNARY } from '../functions.ts';
@@ -8,7 +8,9 @@ import type { Build, Node, NodeOf, OpRule } from '../types.ts';
 function requireKind(what: string, node: Node, kinds: readonly string[]): void {
   const { kind } = DTYPES[node.dtype];
   if (kinds.includes(kind)) return;
-  throw new TypeError(`${what}: operand is ${node.dtype}; expected a type of kind ${kinds.join(' or ')}`);
+  throw new TypeError(
+    `${what}: operand is ${node.dtype}; expected a type of kind ${kinds.join(' or ')}`,
+  );
 }
 
 function requireSame(what: string, x: Node, y: Node): void {
@@ -48,7 +50,8 @@ function saturate(x: number, dtype: DType): number {
   if (Number.isNaN(x)) return 0;
   // 8-bit integers wrap, as PyTorch's do: they are made from an i32.
   const bits = Math.max(32, bytes * 8);
-  const [low, high] = kind === 'uint' && bytes === 4 ? [0, 2 ** bits - 1] : [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1];
+  const [low, high] =
+    kind === 'uint' && bytes === 4 ? [0, 2 ** bits - 1] : [-(2 ** (bits - 1)), 2 ** (bits - 1) - 1];
   return Math.min(high, Math.max(low, Math.trunc(x)));
 }
 

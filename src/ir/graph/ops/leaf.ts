@@ -1,5 +1,4 @@
-import { badArgument } from '../../../base/errors.ts';
-import { InternalError } from '../../../base/errors.ts';
+import { badArgument, InternalError } from '../../../base/errors.ts';
 import { maxDim } from '../../shape.ts';
 import type { Build, Node, OpRule } from '../types.ts';
 

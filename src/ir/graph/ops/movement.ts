@@ -126,14 +126,20 @@ export const pad: OpRule<'pad'> = {
         throw badArgument('pad', `pads[${axis}]`, pads[axis], 'two integers >= 0');
       }
       if (before === 0 && after === 0) return dim;
-      if (isVar(dim)) throw badArgument('pad', `pads[${axis}]`, pads[axis], '[0, 0] on a symbolic axis');
+      if (isVar(dim))
+        throw badArgument('pad', `pads[${axis}]`, pads[axis], '[0, 0] on a symbolic axis');
       return before + dim + after;
     });
     return { dtype: x.dtype, shape };
   },
   gradient: (b, node, g) => {
     const { shape } = node.src[0];
-    return [b.shrink(g, shape.map((dim, axis) => [node.arg.pads[axis][0], dim] as const))];
+    return [
+      b.shrink(
+        g,
+        shape.map((dim, axis) => [node.arg.pads[axis][0], dim] as const),
+      ),
+    ];
   },
   batch: (b, node, [x]) => b.pad(x, [[0, 0], ...node.arg.pads], node.arg.value),
   interpret(node, [x], shape) {
@@ -158,7 +164,12 @@ export const shrink: OpRule<'shrink'> = {
       const [start, length] = ranges[axis];
       const whole = start === 0 && dimsEqual(length, dim);
       if (whole) return dim;
-      if (isVar(dim) || !isCount(start) || !isCount(maxDim(length)) || start + maxDim(length) > dim) {
+      if (
+        isVar(dim) ||
+        !isCount(start) ||
+        !isCount(maxDim(length)) ||
+        start + maxDim(length) > dim
+      ) {
         const expected = `a start and a length within the axis of ${formatShape([dim])}`;
         throw badArgument('shrink', `ranges[${axis}]`, ranges[axis], expected);
       }
@@ -181,7 +192,10 @@ export const shrink: OpRule<'shrink'> = {
   batch: (b, node, [x], size) => b.shrink(x, [[0, size], ...node.arg.ranges]),
   interpret(node, [x], shape) {
     const strides = stridesOf(x.shape);
-    const origin = offsetOf(node.arg.ranges.map(([start]) => start), strides);
+    const origin = offsetOf(
+      node.arg.ranges.map(([start]) => start),
+      strides,
+    );
     return move(x, shape, (place) => origin + offsetOf(place, strides));
   },
 };
@@ -197,7 +211,11 @@ export const flip: OpRule<'flip'> = {
     return { dtype: x.dtype, shape: x.shape };
   },
   gradient: (b, node, g) => [b.flip(g, node.arg.axes)],
-  batch: (b, node, [x]) => b.flip(x, node.arg.axes.map((axis) => axis + 1)),
+  batch: (b, node, [x]) =>
+    b.flip(
+      x,
+      node.arg.axes.map((axis) => axis + 1),
+    ),
   interpret(node, [x], shape) {
     const strides = stridesOf(x.shape);
     const origin = node.arg.axes.reduce((sum, axis) => sum + (shape[axis] - 1) * strides[axis], 0);
