@@ -12,13 +12,17 @@ export interface BatchSamplerOptions {
    * near the end for a whole window are left out.
    */
   readonly starts?: ArrayLike<number> | undefined;
+  /** How much each token counts as a target, such as `answerWeights`; without it, equally. */
+  readonly weights?: ArrayLike<number> | undefined;
 }
 
-/** One batch; both arrays are row-major, shape [batch, sequence]. */
+/** One batch; all arrays are row-major, shape [batch, sequence]. */
 export interface TokenBatch {
   readonly inputs: Int32Array;
   /** The token that follows each input token. */
   readonly targets: Int32Array;
+  /** How much each target counts in the loss; there only if the sampler was given weights. */
+  readonly weights?: Float32Array;
 }
 
 /** Where a sampler stands; plain JSON. The sizes guard against resuming on something else. */
@@ -44,12 +48,14 @@ export class BatchSampler {
   /** How many starts there are, and which; without a list they are 0, 1, 2 and so on. */
   readonly #startCount: number;
   readonly #starts: Int32Array | undefined;
+  readonly #weights: ArrayLike<number> | undefined;
   readonly #random: SeededRandom;
   #drawn = 0;
 
   /**
    * @throws RangeError if a size is not a positive integer, or if `tokens` is shorter than one
-   *   window of `sequence + 1`, or if no start leaves room for a window.
+   *   window of `sequence + 1`, if no start leaves room for a window, or if there is not one weight
+   *   for each token.
    */
   constructor(options: BatchSamplerOptions) {
     const { tokens, batch, sequence, seed } = options;
@@ -64,9 +70,16 @@ export class BatchSampler {
     this.batch = batch;
     this.sequence = sequence;
     this.#tokens = tokens;
+    if (options.weights !== undefined && options.weights.length !== tokens.length) {
+      throw new RangeError(
+        `weights has length ${options.weights.length}; expected ${tokens.length}, one for each ` +
+          'token. Make the weights from the text that the tokens were made from.',
+      );
+    }
     const room = tokens.length - sequence;
     this.#starts = options.starts === undefined ? undefined : usableStarts(options.starts, room);
     this.#startCount = this.#starts?.length ?? room;
+    this.#weights = options.weights;
     this.#random = new SeededRandom(seed);
   }
 
@@ -80,16 +93,21 @@ export class BatchSampler {
     const { batch, sequence } = this;
     const inputs = new Int32Array(batch * sequence);
     const targets = new Int32Array(batch * sequence);
+    const weights = this.#weights === undefined ? undefined : new Float32Array(batch * sequence);
     for (let row = 0; row < batch; row += 1) {
       const drawn = this.#random.integer(this.#startCount);
       const start = this.#starts === undefined ? drawn : (this.#starts[drawn] as number);
       for (let column = 0; column < sequence; column += 1) {
-        inputs[row * sequence + column] = this.#tokens[start + column] as number;
-        targets[row * sequence + column] = this.#tokens[start + column + 1] as number;
+        const at = row * sequence + column;
+        inputs[at] = this.#tokens[start + column] as number;
+        targets[at] = this.#tokens[start + column + 1] as number;
+        if (weights !== undefined) {
+          weights[at] = this.#weights?.[start + column + 1] as number;
+        }
       }
     }
     this.#drawn += 1;
-    return { inputs, targets };
+    return weights === undefined ? { inputs, targets } : { inputs, targets, weights };
   }
 
   /** The present state; give it to `restore` of a sampler of the same tokens and sizes. */

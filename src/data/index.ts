@@ -12,5 +12,6 @@ export type { RandomState } from './random.ts';
 export { hashText, SeededRandom } from './random.ts';
 export type { Question, QuestionKind } from './world/exchange.ts';
 export { ANSWER_MARK, promptOf, QUESTION_MARK } from './world/exchange.ts';
+export { answerWeights } from './world/weights.ts';
 export type { World, WorldOptions } from './world/world.ts';
 export { generateWorld } from './world/world.ts';

@@ -1,4 +1,12 @@
-import { type DeviceChoice, Parameter, random, type Shape } from '../tensor/index.ts';
+import {
+  type DeviceChoice,
+  full,
+  Parameter,
+  random,
+  type Shape,
+  scope,
+  type Tensor,
+} from '../tensor/index.ts';
 
 export interface InitOptions {
   readonly device?: DeviceChoice;
@@ -9,7 +17,26 @@ export interface InitOptions {
 /** A parameter of normal random numbers from the global generator. */
 export function normalInit(name: string, shape: Shape, options: InitOptions): Parameter {
   const { std = 0.02, device } = options;
-  const value = random.normal(shape, { std, ...(device === undefined ? {} : { device }) });
+  const where = device === undefined ? {} : { device };
+  // What the numbers are computed from is freed with the first use, not by the collector.
+  return parameterOf(
+    scope(() => random.normal(shape, { std, ...where })),
+    name,
+  );
+}
+
+/** A parameter that starts with the same number everywhere. */
+export function constantInit(
+  name: string,
+  shape: Shape,
+  number: number,
+  { device }: InitOptions,
+): Parameter {
+  return parameterOf(full(shape, number, device === undefined ? {} : { device }), name);
+}
+
+/** A parameter that alone owns its value. */
+function parameterOf(value: Tensor, name: string): Parameter {
   const parameter = new Parameter(value, name);
   value.dispose();
   return parameter;

@@ -1,7 +1,7 @@
 import { badArgument } from '../base/errors.ts';
 import { rmsNorm } from '../tensor/functions/index.ts';
-import { ones, Parameter, type Tensor, zeros } from '../tensor/index.ts';
-import { type InitOptions, normalInit } from './init.ts';
+import type { Parameter, Tensor } from '../tensor/index.ts';
+import { constantInit, type InitOptions, normalInit } from './init.ts';
 import { Module } from './module.ts';
 
 function checkSizes(where: string, sizes: Readonly<Record<string, number>>): void {
@@ -24,7 +24,7 @@ export class Linear extends Module {
     super();
     checkSizes('Linear', { inSize, outSize });
     this.weight = normalInit('weight', [outSize, inSize], options);
-    this.bias = options.bias ? new Parameter(zeros([outSize], device(options)), 'bias') : undefined;
+    this.bias = options.bias ? constantInit('bias', [outSize], 0, options) : undefined;
   }
 
   /** x [..., in] to [..., out]. */
@@ -57,7 +57,7 @@ export class RMSNorm extends Module {
   constructor(size: number, options: InitOptions & { readonly eps?: number } = {}) {
     super();
     checkSizes('RMSNorm', { size });
-    this.weight = new Parameter(ones([size], device(options)), 'weight');
+    this.weight = constantInit('weight', [size], 1, options);
     this.#eps = options.eps ?? 1e-5;
   }
 
@@ -65,8 +65,4 @@ export class RMSNorm extends Module {
   forward(x: Tensor): Tensor {
     return rmsNorm(x, { weight: this.weight.value, eps: this.#eps });
   }
-}
-
-function device(options: InitOptions) {
-  return options.device === undefined ? {} : { device: options.device };
 }

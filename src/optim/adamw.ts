@@ -1,5 +1,5 @@
 import { badArgument } from '../base/errors.ts';
-import { Cell, full, type Parameter, type Tensor, zeros } from '../tensor/index.ts';
+import { Cell, type Parameter, type Tensor, tensor, zeros } from '../tensor/index.ts';
 
 export interface AdamWOptions {
   /** Learning rate (default 1e-3); change it later with `setLearningRate`. */
@@ -49,13 +49,13 @@ export class AdamW {
     const { device } = first.held;
     this.#betas = betas;
     this.#eps = eps;
-    this.#lr = new Cell(full([], lr, { device }), 'lr');
-    this.#step = new Cell(zeros([], { device }), 'step');
+    this.#lr = cellOf(tensor(lr, { device }), 'lr');
+    this.#step = cellOf(zeros([], { device }), 'step');
     for (const [name, parameter] of parameters) {
       if (!parameter.trainable) continue;
-      const zero = zeros(parameter.shape, { device });
       const decay = decays(name, parameter) ? weightDecay : 0;
-      const moment = (which: string) => new Cell(zero, `${name}.${which}`);
+      const moment = (which: string) =>
+        cellOf(zeros(parameter.shape, { device }), `${name}.${which}`);
       this.#slots.set(name, { parameter, decay, m: moment('m'), v: moment('v') });
     }
   }
@@ -63,7 +63,8 @@ export class AdamW {
   /** The rate of the next step. */
   setLearningRate(lr: number): void {
     checkNumber('lr', lr, 0, Number.POSITIVE_INFINITY);
-    const value = full([], lr, { device: this.#lr.held.device });
+    // An array, not a constant: of a constant every value would be a program of its own.
+    const value = tensor(lr, { device: this.#lr.held.device });
     this.#lr.set(value);
     value.dispose();
   }
@@ -108,6 +109,13 @@ export class AdamW {
   dispose(): void {
     for (const cell of [...this.state().values(), this.#lr]) cell.dispose();
   }
+}
+
+/** A cell that alone owns its value. */
+function cellOf(value: Tensor, name: string): Cell {
+  const cell = new Cell(value, name);
+  value.dispose();
+  return cell;
 }
 
 function checkNumber(name: string, value: number, low: number, high: number): void {

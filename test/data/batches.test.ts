@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BatchSampler, documentStarts, SeededRandom } from '../../src/data/index.ts';
+import { answerWeights, BatchSampler, documentStarts, SeededRandom } from '../../src/data/index.ts';
 
 const tokens = Int32Array.from({ length: 500 }, (_, index) => index);
 
@@ -65,6 +65,25 @@ describe('BatchSampler', () => {
     const wrong = { tokens, batch: 1, sequence: 4, seed: 1 };
     expect(() => new BatchSampler({ ...wrong, starts: [498] })).toThrow('no position below 496');
     expect(() => new BatchSampler({ ...wrong, starts: [0, -1] })).toThrow('starts[1] is -1');
+  });
+
+  test('gives the weights of the targets', () => {
+    const weights = Float32Array.from(tokens, (token) => token / 1000);
+    const sampler = new BatchSampler({ tokens, batch: 3, sequence: 7, seed: 4, weights });
+    const batch = sampler.next();
+    expect(batch.weights).toEqual(Float32Array.from(batch.targets, (token) => token / 1000));
+    expect(
+      () => new BatchSampler({ tokens, batch: 1, sequence: 4, seed: 1, weights: [1, 2] }),
+    ).toThrow('weights has length 2; expected 500');
+  });
+
+  test('weighs answers fully and all else little', () => {
+    const text = 'a.\nQ: b?\nA: c.\nQ: d?\nA: e.\n\nA: f';
+    const weights = answerWeights(text, 0.25);
+    const full = [...text].filter((_, index) => weights[index] === 1).join('');
+    expect(full).toBe('c.\ne.\nf');
+    expect(weights.filter((weight) => weight === 0.25).length).toBe(text.length - full.length);
+    expect(() => answerWeights(text, 2)).toThrow('elsewhere is 2');
   });
 
   test('finds the starts of documents', () => {

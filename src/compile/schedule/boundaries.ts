@@ -51,6 +51,7 @@ function firstRoots(order: readonly Node[], outputs: readonly Node[], fuse: bool
   const consumers = new Map<number, Set<number>>();
   const users = new Map<number, number>();
   const repeated = new Set<number>();
+  const operands = new Set<number>();
   const costs = fusedCosts(order);
   const consumersOf = (node: Node) => {
     let set = consumers.get(node.id);
@@ -69,13 +70,17 @@ function firstRoots(order: readonly Node[], outputs: readonly Node[], fuse: bool
     const worthwhile =
       kind === 'template' ||
       (kind === 'reduce' && shared) ||
-      (kind === 'pointwise' && shared && (cost >= WORTH_STORING || soleDot(node))) ||
+      (kind === 'pointwise' &&
+        (shared || operands.has(node.id)) &&
+        (cost >= WORTH_STORING || soleDot(node))) ||
       (kind === 'pointwise' && repeated.has(node.id) && cost >= WORTH_STORING_REPEATED) ||
       (!fuse && (kind === 'pointwise' || kind === 'reduce'));
     if (worthwhile) roots.add(node.id);
     const through = roots.has(node.id) ? [node.id] : [...consumersOf(node)];
     for (const source of node.src) for (const id of through) consumersOf(source).add(id);
     if (node.op === 'expand' && repeatsRows(node)) repeated.add(belowMoves(node).id);
+    // A template reads its operands block by block, some of them several times.
+    if (kind === 'template') for (const s of node.src) operands.add(belowMoves(s).id);
     if (node.op === 'gather') markGathered(node.src[0], roots);
   }
   return roots;

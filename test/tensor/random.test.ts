@@ -1,0 +1,64 @@
+import { describe, expect, it } from 'vitest';
+import { random, tensor } from '../../src/tensor/index.ts';
+
+const words = (...values: number[]) => values.map((v) => tensor(Uint32Array.of(v)));
+
+async function encrypt(key: [number, number], counter: [number, number]): Promise<string[]> {
+  const [k0, k1] = words(...key);
+  const [c0, c1] = words(...counter);
+  const result = random.threefry([k0, k1], [c0, c1]);
+  const values = await Promise.all(result.map((t) => t.item()));
+  return values.map((v) => v.toString(16).padStart(8, '0'));
+}
+
+describe('random', () => {
+  it('threefry gives the known answers of its authors', async () => {
+    const all = 0xffffffff;
+    expect(await encrypt([0, 0], [0, 0])).toEqual(['6b200159', '99ba4efe']);
+    expect(await encrypt([all, all], [all, all])).toEqual(['1cb996fc', 'bb002be7']);
+    expect(await encrypt([0x13198a2e, 0x03707344], [0x243f6a88, 0x85a308d3])).toEqual([
+      'c4923a9c',
+      '483df7a0',
+    ]);
+  });
+
+  it('the same seed gives the same numbers on every device, another seed others', async () => {
+    const draw = async (seed: number, device: 'wasm' | 'interpret') => {
+      random.seed(seed);
+      return [...(await random.uniform([50], { device }).data())];
+    };
+    const first = await draw(3, 'wasm');
+    expect(await draw(3, 'interpret')).toEqual(first);
+    expect(await draw(4, 'wasm')).not.toEqual(first);
+  });
+
+  it('draws have the moments of their distributions', async () => {
+    random.seed(11);
+    const moments = async (t: ReturnType<typeof random.normal>) => {
+      const data = [...(await t.data())];
+      const mean = data.reduce((s, v) => s + v, 0) / data.length;
+      return {
+        mean,
+        std: Math.sqrt(data.reduce((s, v) => s + (v - mean) ** 2, 0) / data.length),
+        data,
+      };
+    };
+    const normal = await moments(random.normal([20000], { mean: 1, std: 2 }));
+    expect(normal.mean).toBeCloseTo(1, 1);
+    expect(normal.std).toBeCloseTo(2, 1);
+    const uniform = await moments(random.uniform([20000], { low: -1, high: 3 }));
+    expect(uniform.mean).toBeCloseTo(1, 1);
+    expect(Math.min(...uniform.data)).toBeGreaterThanOrEqual(-1);
+    expect(Math.max(...uniform.data)).toBeLessThan(3);
+    const dice = await moments(random.randint([6000], 1, 7));
+    expect(new Set(dice.data)).toEqual(new Set([1, 2, 3, 4, 5, 6]));
+    const coin = await moments(random.bernoulli([20000], 0.25).cast('f32'));
+    expect(coin.mean).toBeCloseTo(0.25, 1);
+  });
+
+  it('refuses what is no seed, range or probability', () => {
+    expect(() => random.seed(-1)).toThrow('seed is -1');
+    expect(() => random.randint([1], 3, 3)).toThrow('bounds');
+    expect(() => random.bernoulli([1], 2)).toThrow('probability is 2');
+  });
+});
