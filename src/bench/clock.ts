@@ -10,7 +10,8 @@ export const WALL: Clock = { name: 'wall', now: () => performance.now() };
 
 /**
  * Processor time of this thread alone. On a machine that is busy with other things it tells more
- * than the clock on the wall, but it misses what the engine does on other threads.
+ * than the clock on the wall, but it misses what the engine does on other threads, and its steps
+ * may be as long as 4 ms.
  */
 export const THREAD: Clock = {
   name: 'thread',

@@ -24,7 +24,10 @@ function positiveInteger(text: string): number {
   throw new InvalidArgumentError('Expected an integer from 1.');
 }
 
-async function measure(name: string, options: Options): Promise<void> {
+async function measure(name: string, options: Options, command: Command): Promise<void> {
+  if (options.writeDocs && name !== 'all') {
+    command.error(`error: --write-docs with ${name} would drop the other results; expected all`);
+  }
   const benches = BENCHES.filter((bench) => name === 'all' || bench.name === name);
   const clock = options.clock === 'thread' ? THREAD : WALL;
   const timing = { ...DEFAULT_TIMING, rounds: options.rounds, clock };
@@ -64,7 +67,7 @@ export function command(): Command {
     )
     .option('--write-docs', 'put the results into docs/benchmarks.md', false)
     .addHelpText('after', `\nBenches:\n${list.join('\n')}\n  ${'all'.padEnd(width)}  all of them`)
-    .action((name: string, options: Options) => measure(name, options));
+    .action(measure);
 }
 
 if (import.meta.main) await command().parseAsync();

@@ -27,7 +27,8 @@ export function printJson(event: string, content: object, out: Terminal = proces
 
 const REDRAW_SECONDS = 0.1;
 const LINE_SECONDS = 10;
-const BAR_WIDTH = 24;
+/** Leaves room for the numbers on a line of 80 columns. */
+const BAR_WIDTH = 10;
 
 /** The mean loss since it was last shown: single batches are noisy. */
 class MeanLoss {
@@ -109,8 +110,8 @@ function describe(progress: TrainingProgress, validationLoss: number | undefined
   return [
     `step ${step}/${steps}`,
     `loss ${loss.toFixed(3)}`,
-    ...(validationLoss === undefined ? [] : [`validation ${validationLoss.toFixed(3)}`]),
-    `${Math.round(tokensPerSecond)} tokens/s`,
+    ...(validationLoss === undefined ? [] : [`val ${validationLoss.toFixed(3)}`]),
+    `${Math.round(tokensPerSecond)} tok/s`,
     `ETA ${clock(etaSeconds)}`,
   ].join('  ');
 }

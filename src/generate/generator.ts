@@ -17,7 +17,7 @@ export interface GenerateOptions extends SamplerOptions {
 export interface AnswerOptions {
   /** The character that ends an answer and is not part of it (default: a line end). */
   readonly stop?: string;
-  /** Longest answer, in tokens (default 32). */
+  /** Longest answer, in tokens (default 32), as far as the context has room for it. */
   readonly maxTokens?: number;
   /** Prompts that are answered at the same time (default 16). */
   readonly batch?: number;

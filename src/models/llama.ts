@@ -1,7 +1,7 @@
 import { badArgument } from '../base/errors.ts';
 import { Embedding, type InitOptions, Linear, Module, RMSNorm } from '../nn/index.ts';
 import { crossEntropy, rope, scaledDotProductAttention } from '../tensor/functions/index.ts';
-import { arange, type DeviceChoice, type Tensor } from '../tensor/index.ts';
+import { arange, type Tensor } from '../tensor/index.ts';
 
 /** The sizes of a llama, with the key names of HuggingFace's config.json. */
 export interface LlamaConfig {
@@ -152,8 +152,8 @@ export class Llama extends Module {
   readonly model: Trunk;
   readonly lm_head: Linear | undefined;
 
-  /** Weights are normal with deviation 0.02 from the global generator: seed it first. */
-  constructor(config: LlamaConfig, options: { readonly device?: DeviceChoice } = {}) {
+  /** Weights are normal, with deviation 0.02, from the global generator: seed it first. */
+  constructor(config: LlamaConfig, options: InitOptions = {}) {
     super();
     this.config = config;
     this.model = new Trunk(config, options);

@@ -35,6 +35,7 @@ describe('the command', () => {
     [['nonsense'], 'Allowed choices are gemm, elementwise, compile, train-step, all'],
     [['gemm', '--device', 'toaster'], 'Allowed choices are wasm'],
     [['gemm', '--rounds', '0'], 'Expected an integer from 1'],
+    [['gemm', '--write-docs'], 'would drop the other results'],
     [[], "missing required argument 'name'"],
   ])('refuses %j', (args, message) => {
     const { status, stderr, stdout } = runNode([MAIN, ...args], ROOT);

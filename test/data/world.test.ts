@@ -85,9 +85,9 @@ describe('held-out questions', () => {
     }
   });
 
-  test('fit a context of 112 characters with their answers', () => {
+  test('fit a context of 80 characters with their answers', () => {
     for (const { prompt, answer } of world.questions) {
-      expect(prompt.length + answer.length + 1).toBeLessThanOrEqual(112);
+      expect(prompt.length + answer.length + 1).toBeLessThanOrEqual(80);
     }
   });
 

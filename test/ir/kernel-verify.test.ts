@@ -14,9 +14,9 @@ import {
   ZERO,
 } from '../../src/ir/kernel/index-expr.ts';
 import { interpretKernel } from '../../src/ir/kernel/interpret.ts';
+import { operandsOf } from '../../src/ir/kernel/operands.ts';
 import type { Kernel, Loop, Statement, Value } from '../../src/ir/kernel/types.ts';
 import { verifyKernel } from '../../src/ir/kernel/verify.ts';
-import { operandsOf } from '../../src/ir/kernel/verify-types.ts';
 import { variable } from '../../src/ir/shape.ts';
 import { anyRecipe, buildRecipe, type Form, recipeArguments } from '../support/random-kernel.ts';
 

@@ -1,8 +1,8 @@
 """Trains a llama with PyTorch on the CPU, so many steps at a time as it is asked for.
 
 Called by pytorch.ts with one argument, JSON: sizes, threads, compile. Writes a line of JSON when it
-is warm; then for each line with a number of steps, one with the seconds they took, by the clock on the wall and in
-processor time of the thread.
+is warm; then for each line with a number of steps, one with the seconds they took: by the clock on
+the wall, and in processor time of the thread.
 """
 
 import json

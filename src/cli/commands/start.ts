@@ -1,4 +1,4 @@
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 import {
   CharacterTokenizer,
   documentStarts,
@@ -10,17 +10,18 @@ import {
   type World,
 } from '../../data/index.ts';
 import { TextGenerator } from '../../generate/index.ts';
-import { Llama, llamaConfig } from '../../models/index.ts';
 import { random } from '../../tensor/index.ts';
-import { saveModel, trainLanguageModel } from '../../train/index.ts';
+import { type Length, saveModel, trainLanguageModel } from '../../train/index.ts';
 import { type Answers, examplesText, scoreTable } from '../demo-report.ts';
 import { interruptible } from '../interrupt.ts';
-import { number, seed } from '../options.ts';
+import { integer, number, seed } from '../options.ts';
+import { type ModelSizes, makeModel } from '../small-model.ts';
 import { clock, printJson, trainingView } from '../training-view.ts';
 import { claimFolder } from './train.ts';
 
 interface StartOptions {
   readonly minutes?: number;
+  readonly steps?: number;
   readonly seed: number;
   readonly quick?: boolean;
   readonly out?: string;
@@ -28,12 +29,7 @@ interface StartOptions {
 }
 
 /** What the demonstration trains, and how it asks. */
-interface Setting {
-  readonly dim: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly ff: number;
-  readonly context: number;
+interface Setting extends ModelSizes {
   readonly batch: number;
   readonly lr: number;
   readonly minutes: number;
@@ -41,13 +37,12 @@ interface Setting {
 }
 
 const FULL: Setting = {
-  dim: 128,
-  layers: 4,
+  dim: 64,
+  layers: 3,
   heads: 4,
-  ff: 344,
   context: 80,
   batch: 8,
-  lr: 3e-3,
+  lr: 5e-3,
   minutes: 2.1,
   questions: Number.POSITIVE_INFINITY,
 };
@@ -58,7 +53,6 @@ const QUICK: Setting = {
   dim: 32,
   layers: 2,
   heads: 2,
-  ff: 88,
   minutes: 0.05,
   questions: 16,
 };
@@ -73,6 +67,11 @@ export function startCommand(finish: (code: number) => void): Command {
   return new Command('start')
     .description('train a small model on a small world, then ask it what it has not been told')
     .option('-m, --minutes <n>', `time to train (default: ${FULL.minutes})`, number(0, 'open'))
+    .addOption(
+      new Option('--steps <n>', 'steps to train: the same result at every run')
+        .argParser(integer(1))
+        .conflicts('minutes'),
+    )
     .option('-s, --seed <n>', 'of the text and the first weights', seed, 1)
     .option('-q, --quick', 'a few seconds only, to see that it works')
     .option('-o, --out <folder>', 'save the model there')
@@ -92,17 +91,19 @@ async function start(options: StartOptions, signal: AbortSignal): Promise<void> 
   const say = json ? () => {} : console.log;
   random.seed(options.seed);
   const model = makeModel(tokenizer.size, setting);
-  const seconds = (options.minutes ?? setting.minutes) * 60;
+  const { steps: wanted, minutes = setting.minutes } = options;
+  const length: Length = wanted === undefined ? { seconds: minutes * 60 } : { steps: wanted };
+  const time = 'seconds' in length ? `${Math.round(length.seconds)} seconds` : `${wanted} steps`;
   say(
     `A small world of ${world.train.length} characters: facts, sums, opposites and stories.\n` +
-      `A model of ${model.parameterCount()} parameters reads it for ${clock(seconds)} minutes.\n`,
+      `A model of ${model.parameterCount()} parameters reads it for ${time}.\n`,
   );
   const view = trainingView(json);
   const result = await trainLanguageModel({
     model,
     tokens: tokenizer.encode(world.train),
     options: {
-      seconds,
+      ...length,
       batch: setting.batch,
       sequence: setting.context,
       seed: options.seed,
@@ -144,19 +145,6 @@ async function start(options: StartOptions, signal: AbortSignal): Promise<void> 
   if (out !== undefined) say(`\nThe model is saved in ${out}: try tersor generate ${out} "Q: "`);
   generator.dispose();
   model.dispose();
-}
-
-function makeModel(vocabulary: number, setting: Setting): Llama {
-  return new Llama(
-    llamaConfig({
-      vocab_size: vocabulary,
-      hidden_size: setting.dim,
-      intermediate_size: setting.ff,
-      num_hidden_layers: setting.layers,
-      num_attention_heads: setting.heads,
-      max_position_embeddings: setting.context,
-    }),
-  );
 }
 
 /** At most `count` questions, evenly out of all of them. */

@@ -5,11 +5,12 @@ import { CharacterTokenizer } from '../../data/index.ts';
 import { readTextFile } from '../../data/text-file.ts';
 import { complete } from '../../generate/index.ts';
 import { ensureFolder } from '../../io/index.ts';
-import { Llama, llamaConfig } from '../../models/index.ts';
+import type { Llama } from '../../models/index.ts';
 import { random } from '../../tensor/index.ts';
 import { type Length, saveModel, trainLanguageModel } from '../../train/index.ts';
 import { interruptible } from '../interrupt.ts';
 import { integer, number, seed } from '../options.ts';
+import { makeModel } from '../small-model.ts';
 import { clock, printJson, trainingView } from '../training-view.ts';
 
 interface TrainOptions {
@@ -51,13 +52,13 @@ export function trainCommand(finish: (code: number) => void): Command {
         .conflicts('minutes'),
     )
     .option('-s, --seed <n>', 'of the first weights and the order of the text', seed, 1)
-    .option('--dim <n>', 'width of the model', integer(2), 128)
-    .option('--layers <n>', 'number of layers', integer(1), 4)
+    .option('--dim <n>', 'width of the model', integer(2), 96)
+    .option('--layers <n>', 'number of layers', integer(1), 3)
     .option('--heads <n>', 'attention heads of a layer', integer(1), 4)
     .option('--ff <n>', 'width within the MLPs (default: 8/3 of the width)', integer(1))
     .option('--context <n>', 'characters that the model sees at once', integer(2), 96)
     .option('--batch <n>', 'sequences of a step', integer(1), 8)
-    .option('--lr <rate>', 'highest learning rate', number(0, 'open'), 3e-3)
+    .option('--lr <rate>', 'highest learning rate', number(0, 'open'), 5e-3)
     .option('--weight-decay <rate>', 'of the matrices', number(0), 0.1)
     .option('--json', 'a line of JSON for every step')
     .addHelpText('after', EXAMPLES)
@@ -79,7 +80,7 @@ async function train(file: string, options: TrainOptions, signal: AbortSignal): 
   }
   if (out !== undefined) await claimFolder(out);
   random.seed(options.seed);
-  const model = new Llama(modelConfig(tokenizer.size, options));
+  const model = makeModel(tokenizer.size, options);
   const name = basename(file);
   const parameters = model.parameterCount();
   const about = { file, characters: tokens.length, vocabulary: tokenizer.size, parameters };
@@ -111,22 +112,9 @@ async function train(file: string, options: TrainOptions, signal: AbortSignal): 
     const measured =
       validationLoss === undefined ? '' : `, validation loss ${validationLoss.toFixed(3)}`;
     console.log(`${steps} steps in ${clock(seconds)}${measured}; ${kept}\n`);
-    console.log((await sample(model, tokenizer, signal)).trim());
+    console.log(`In its own words:\n\n${(await sample(model, tokenizer, signal)).trim()}`);
   }
   model.dispose();
-}
-
-function modelConfig(vocabulary: number, options: TrainOptions) {
-  const { dim, layers, heads, context } = options;
-  return llamaConfig({
-    vocab_size: vocabulary,
-    hidden_size: dim,
-    // The usual 8/3, rounded to a multiple of 8.
-    intermediate_size: options.ff ?? Math.ceil(dim / 3) * 8,
-    num_hidden_layers: layers,
-    num_attention_heads: heads,
-    max_position_embeddings: context,
-  });
 }
 
 function trainingOptions(options: TrainOptions) {

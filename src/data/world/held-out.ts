@@ -29,8 +29,8 @@ export function heldOutQuestions(): Question[] {
   return [
     ...questions,
     ...different(COUNTS.story, () => {
-      const { text, exchanges } = heldOutStory(random);
-      return questionOf(exchanges[0] as Exchange, text);
+      const { text, exchange } = heldOutStory(random);
+      return questionOf(exchange, text);
     }),
   ];
 }

@@ -2,10 +2,10 @@ import type { SeededRandom } from '../random.ts';
 import { hashText } from '../random.ts';
 import type { Exchange } from './exchange.ts';
 
-/** A story and the questions that can be answered from it. */
+/** A story and a question that can be answered from it. */
 export interface Story {
   readonly text: string;
-  readonly exchanges: readonly Exchange[];
+  readonly exchange: Exchange;
 }
 
 const PEOPLE: readonly string[] = ['ann', 'ben', 'dan', 'eva', 'gus', 'ida', 'joe', 'kim'];
@@ -40,7 +40,7 @@ const DEEDS: readonly Deed[] = [
  * How many villagers a training story has. With one there is only one answer: such stories teach
  * where to look, and those of two then teach whom to look for.
  */
-const LENGTHS: readonly number[] = [1, 2, 2, 2, 3];
+const LENGTHS: readonly number[] = [1, 2, 2, 2];
 
 /**
  * Whether two sentences never stand in the same training story, in whatever order: every eighth
@@ -50,7 +50,7 @@ export function isHeldOutPair(left: string, right: string): boolean {
   return hashText(`story ${[left, right].sort().join(' ')}`) % 8 === 0;
 }
 
-/** A story of the training kind and one or two questions about it. */
+/** A story of the training kind and a question about it. */
 export function trainingStory(random: SeededRandom): Story {
   return tell(random, random.pick(LENGTHS), false);
 }
@@ -70,17 +70,15 @@ function tell(random: SeededRandom, count: number, heldOut: boolean): Story {
       sentences.slice(index + 1).some((right) => isHeldOutPair(left, right)),
     );
     if (hasHeldOut === heldOut) {
-      const exchanges = people.map(
-        (who, index): Exchange => ({
-          kind: 'story',
-          skill: infinitive,
-          question: `what did ${who} ${infinitive}?`,
-          answer: sentences[index] as string,
-          value: objects[index] as string,
-        }),
-      );
-      const asked = random.shuffled(exchanges).slice(0, heldOut ? 1 : 2);
-      return { text: sentences.join(' '), exchanges: asked };
+      const asked = random.integer(count);
+      const exchange: Exchange = {
+        kind: 'story',
+        skill: infinitive,
+        question: `what did ${people[asked]} ${infinitive}?`,
+        answer: sentences[asked] as string,
+        value: objects[asked] as string,
+      };
+      return { text: sentences.join(' '), exchange };
     }
   }
 }

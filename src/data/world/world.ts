@@ -29,7 +29,7 @@ export interface World {
 const FEWEST_CHARACTERS = 2000;
 
 /** Chances of the kinds of document, chosen so that each skill gets its share of characters. */
-const CHANCES = { fact: 19, description: 1, arithmetic: 58, opposite: 3, story: 19 };
+const CHANCES = { fact: 27, description: 1, arithmetic: 36, opposite: 5, story: 32 };
 
 /**
  * Generates the corpus of the small world. The facts of the world are fixed; the seed chooses
@@ -128,9 +128,9 @@ class Writer {
       return `${describeEntity(this.#random)}\n`;
     }
     if (kind === 'story') {
-      const { text, exchanges } = trainingStory(this.#random);
-      this.examples.push(...exchanges.map((exchange) => questionOf(exchange, text)));
-      return documentOf(exchanges, text);
+      const { text, exchange } = trainingStory(this.#random);
+      this.examples.push(questionOf(exchange, text));
+      return documentOf([exchange], text);
     }
     const count = 1 + this.#random.integer(2);
     const exchanges = Array.from({ length: count }, () => this.#decks[kind].deal());

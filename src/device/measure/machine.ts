@@ -6,7 +6,7 @@ const PAGE = 65536;
 const DEFAULT_BYTES = 2 ** 28;
 /** The engine replaces its first quick code by optimised code while the loops run. */
 const WARM_SECONDS = 0.3;
-const SAMPLE_SECONDS = 0.05;
+const SAMPLE_SECONDS = 0.1;
 
 export type RateUnit = 'GFLOP/s' | 'GB/s';
 
@@ -14,7 +14,7 @@ export type RateUnit = 'GFLOP/s' | 'GB/s';
 export interface Probe {
   readonly unit: RateUnit;
   /**
-   * Measures once, about 0.05 s, and returns the rate in `unit`.
+   * Measures once, about 0.1 s, and returns the rate in `unit`.
    *
    * @param now another clock than the one on the wall, in milliseconds
    */
@@ -50,7 +50,7 @@ export interface MachineMeasurements {
 export interface MeasureOptions {
   /** Bytes of the array that is read (default 256 MiB). */
   readonly bytes?: number;
-  /** Samples of each limit (default 7). */
+  /** Samples of each limit (default 5). */
   readonly repeats?: number;
   /** Seconds of running before the samples (default 0.3). */
   readonly warmSeconds?: number;
@@ -95,10 +95,10 @@ function probe(unit: RateUnit, work: number, run: () => unknown, warmSeconds: nu
 
 /**
  * Measures what one thread of WebAssembly can do on this machine: f32 multiply-adds in registers,
- * and bandwidth of reading and copying memory beyond the caches. Takes about two seconds.
+ * and bandwidth of reading and copying memory beyond the caches. Takes about three seconds.
  */
 export async function measureMachine(options: MeasureOptions = {}): Promise<MachineMeasurements> {
-  const { repeats = 7 } = options;
+  const { repeats = 5 } = options;
   const { relaxedSimd, peakF32, read, copy } = await makeProbes(options);
   const rate = ({ unit, sample }: Probe): Rate => {
     const values = Array.from({ length: repeats }, () => sample()).sort((a, b) => a - b);

@@ -1,10 +1,11 @@
 import { InternalError } from '../../base/errors.ts';
 import { valueDType } from './builder.ts';
 import { type Index, LANES, type LoopAtom, range, visitAtoms } from './index-expr.ts';
+import { operandsOf } from './operands.ts';
 import { printIndex, printKernel, printStatement } from './print.ts';
 import type { Buffer, Kernel, Loop, Mask, Statement, Store, Value } from './types.ts';
 import { largest, smallest, unprovenAccess } from './verify-bounds.ts';
-import { operandsOf, same, typeFault } from './verify-types.ts';
+import { same, typeFault } from './verify-types.ts';
 
 /**
  * Refuses a kernel that uses what is not defined, mixes types or lanes, or makes an access that is

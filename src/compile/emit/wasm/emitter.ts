@@ -17,6 +17,8 @@ export interface Emitter {
   readonly options: EmitOptions;
   /** Leaves a value on the stack. */
   push(value: Value): void;
+  /** True for a value that is not yet computed: `push` would compute it here. */
+  isPending(value: Value): boolean;
   pushIndex(index: Index): void;
   /** Leaves 1 where all of the mask holds, else 0. */
   pushMask(mask: Mask): void;

@@ -92,6 +92,10 @@ class KernelEmitter implements Emitter {
     else this.f.emit('local.get', local);
   }
 
+  isPending(value: Value): boolean {
+    return !this.#locals.has(value);
+  }
+
   #compute(value: Value): void {
     if (value.kind === 'load') emitLoad(this, value);
     else if (value.kind === 'index') {

@@ -1,3 +1,4 @@
+import { operandsOf } from '../../../ir/kernel/operands.ts';
 import type { Statement, Value } from '../../../ir/kernel/types.ts';
 
 /** How often each value is used, and which need no local. */
@@ -5,36 +6,6 @@ export interface Uses {
   count(value: Value): number;
   /** True for a pure value whose single use is in its own block: written in place. */
   isInline(value: Value): boolean;
-}
-
-/** The values that a value is computed from. */
-export function operands(value: Value): readonly Value[] {
-  switch (value.kind) {
-    case 'unary':
-    case 'convert':
-    case 'bitcast':
-    case 'splat':
-    case 'lane':
-    case 'checked':
-      return [value.a];
-    case 'binary':
-    case 'compare':
-      return [value.a, value.b];
-    case 'select':
-      return [value.condition, value.a, value.b];
-    case 'fma':
-      return [value.a, value.b, value.c];
-    case 'pack':
-      return value.items;
-    case 'const':
-    case 'index':
-    case 'load':
-    case 'carried':
-    case 'result':
-      return [];
-    default:
-      return value satisfies never;
-  }
 }
 
 export function countUses(body: readonly Statement[]): Uses {
@@ -57,7 +28,7 @@ export function countUses(body: readonly Statement[]): Uses {
         }
       } else {
         blockOf.set(statement, block);
-        operands(statement).forEach(use);
+        operandsOf(statement).forEach(use);
       }
     }
   };

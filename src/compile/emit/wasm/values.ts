@@ -1,9 +1,11 @@
 import type { Instruction } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
+import { DTYPES } from '../../../ir/dtype.ts';
 import { LANES } from '../../../ir/kernel/index-expr.ts';
 import type {
   BinaryValue,
   ConvertValue,
+  LoadValue,
   UnaryValue,
   Value,
   ValueDType,
@@ -87,6 +89,11 @@ function emitSplat(e: Emitter, a: Value): void {
     pushConstant(e, a.dtype, LANES, a.value);
     return;
   }
+  if (a.kind === 'load' && e.isPending(a) && isPlainWord(a)) {
+    const offset = e.pushAddress(a.buffer, a.index);
+    e.f.emit('v128.load32_splat', { offset });
+    return;
+  }
   e.push(a);
   if (a.dtype === 'f32') {
     e.f.emit('f32x4.splat');
@@ -95,6 +102,11 @@ function emitSplat(e: Emitter, a: Value): void {
   // A vector of bools is a mask: all bits of a lane are equal.
   if (a.dtype === 'bool') negate(e);
   e.f.emit('i32x4.splat');
+}
+
+/** A load that one instruction can repeat into all lanes. */
+function isPlainWord(load: LoadValue): boolean {
+  return load.mask.length === 0 && DTYPES[load.buffer.dtype].bytes === 4;
 }
 
 /** 0 or 1 on the stack becomes 0 or -1. */
@@ -157,6 +169,12 @@ function emitHelper(e: Emitter, name: Helper, a: Value, b: Value, lanes: number)
     f.emit('call', helper);
     return;
   }
+  laneByLane(e, a, b, () => f.emit('call', helper));
+}
+
+/** What no vector instruction does: each lane of both operands goes through `one` by itself. */
+function laneByLane(e: Emitter, a: Value, b: Value, one: () => void): void {
+  const { f } = e;
   const float = a.dtype === 'f32';
   const [x, y] = [f.local('v128'), f.local('v128')];
   e.push(a);
@@ -168,7 +186,7 @@ function emitHelper(e: Emitter, name: Helper, a: Value, b: Value, lanes: number)
       f.emit('local.get', operand);
       f.emit(float ? 'f32x4.extract_lane' : 'i32x4.extract_lane', lane);
     }
-    f.emit('call', helper);
+    one();
     if (lane === 0) f.emit(float ? 'f32x4.splat' : 'i32x4.splat');
     else f.emit(float ? 'f32x4.replace_lane' : 'i32x4.replace_lane', lane);
   }
@@ -197,18 +215,9 @@ function emitLaneShift(e: Emitter, value: BinaryValue): void {
     f.emit(fn === 'shl' ? 'i32x4.shl' : unsigned ? 'i32x4.shr_u' : 'i32x4.shr_s');
     return;
   }
-  const [x, y] = [f.local('v128'), f.local('v128')];
-  e.push(a);
-  f.emit('local.set', x);
-  e.push(b);
-  f.emit('local.set', y);
-  for (let lane = 0; lane < LANES; lane++) {
-    f.emit('local.get', x).emit('i32x4.extract_lane', lane);
-    f.emit('local.get', y).emit('i32x4.extract_lane', lane);
+  laneByLane(e, a, b, () => {
     f.emit(fn === 'shl' ? 'i32.shl' : unsigned ? 'i32.shr_u' : 'i32.shr_s');
-    if (lane === 0) f.emit('i32x4.splat');
-    else f.emit('i32x4.replace_lane', lane);
-  }
+  });
 }
 
 function emitFma(e: Emitter, a: Value, b: Value, c: Value): void {

@@ -1,0 +1,113 @@
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startTersor, tersor } from '../support/command.ts';
+import { TEXT } from '../support/tiny.ts';
+
+const SMALL = ['--dim', '16', '--layers', '1', '--heads', '2', '--context', '16', '--batch', '4'];
+let folder = '';
+let book = '';
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'tersor-cli-'));
+  book = join(folder, 'book.txt');
+  writeFileSync(book, TEXT);
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('tersor train', () => {
+  test('trains, saves, and tersor generate continues, the same for the same seed', async () => {
+    const out = join(folder, 'model');
+    const trained = await tersor('train', book, '--steps', '40', '--out', out, ...SMALL);
+    expect(trained).toMatchObject({ code: 0, stderr: '' });
+    expect(trained.stdout).toMatch(
+      /^book\.txt: 1920 characters, 15 different; a model of \d+ param/,
+    );
+    expect(trained.stdout).toContain('100 %  step 40/40  loss ');
+    expect(trained.stdout).toMatch(/\n40 steps in 0:\d\d, validation loss \d\.\d{3}; saved in /);
+    expect(trained.stdout).not.toContain('\r');
+    const write = (...more: string[]) => tersor('generate', out, 'the ', '-n', '20', ...more);
+    const [first, again, other] = await Promise.all([write(), write(), write('--seed', '9')]);
+    expect(first).toMatchObject({ code: 0, stderr: '' });
+    expect(first.stdout).toMatch(/^the /);
+    expect([...first.stdout]).toHaveLength('the '.length + 20 + '\n'.length);
+    expect(again.stdout).toBe(first.stdout);
+    expect(other.stdout).not.toBe(first.stdout);
+  });
+
+  test('writes JSON lines with --json, with the same losses at every run', async () => {
+    const run = async () => {
+      const { stdout } = await tersor('train', book, '--steps', '6', '--json', ...SMALL);
+      return stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line));
+    };
+    const [first, again] = await Promise.all([run(), run()]);
+    const losses = (events: Record<string, unknown>[]) => events.map((e) => e['loss']);
+    expect(first.map((e) => e.event)).toEqual(['start', ...Array(6).fill('progress'), 'result']);
+    expect(first[1]).toMatchObject({ step: 1, steps: 6 });
+    expect(first.at(-1)).toMatchObject({ steps: 6, aborted: false });
+    expect(losses(again)).toEqual(losses(first));
+  });
+
+  test('ends cleanly at Ctrl-C, with what it has learnt saved', async () => {
+    const out = join(folder, 'stopped');
+    const args = ['train', book, '--steps', '100000', '--json', '--out', out, ...SMALL];
+    const { child, ended, printed } = startTersor(args);
+    await printed('"step":3,');
+    child.kill('SIGINT');
+    const { code, stderr } = await ended;
+    expect(code).toBe(130);
+    expect(stderr).toMatch(/^stopped after \d+ steps; the model so far is saved in .*stopped\n$/);
+    expect((await tersor('generate', out, 'the ', '-n', '3')).code).toBe(0);
+  });
+});
+
+describe('tersor train refuses', () => {
+  const cases: [string, string | Uint8Array | undefined, string][] = [
+    ['a missing file', undefined, 'does not exist; expected a text file'],
+    ['an empty file', '', 'is empty; expected text'],
+    ['invalid UTF-8', Uint8Array.of(97, 255, 98), 'not valid UTF-8: the byte 0xFF at offset 1'],
+    ['a text shorter than a sequence', 'abc', 'has 3 characters; expected at least 97'],
+  ];
+  test.each(cases)('%s', async (name, content, message) => {
+    const path = join(folder, `${name}.txt`);
+    if (content !== undefined) writeFileSync(path, content);
+    const { code, stdout, stderr } = await tersor('train', path);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toMatch(/^error: file [^\n]+\n$/);
+    expect(stderr).toContain(message);
+  });
+
+  test.each([
+    [['--steps', '0'], "option '--steps <n>' argument '0' is invalid. Expected an integer >= 1."],
+    [['--minutes', 'x'], "argument 'x' is invalid. Expected a number > 0."],
+    [['--seed', '-1'], 'Expected an integer from 0 to 4294967295'],
+    [['--steps', '5', '--minutes', '1'], 'cannot be used with'],
+    [['--dim', '30', '--heads', '4'], 'hidden_size is 30; expected an even multiple of 4 heads'],
+    [['--frobnicate'], "unknown option '--frobnicate'"],
+  ])('%j', async (options, message) => {
+    const { code, stdout, stderr } = await tersor('train', book, ...options);
+    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+    expect(stderr).toContain(message);
+    expect(stderr).not.toMatch(/^ +at /m);
+  });
+
+  test('a folder that holds another model, or a file, before it trains', async () => {
+    const foreign = join(folder, 'foreign');
+    mkdirSync(foreign);
+    writeFileSync(join(foreign, 'config.json'), '{}');
+    const first = await tersor('train', book, '--out', foreign, ...SMALL);
+    expect(first).toMatchObject({ code: 1, stdout: '' });
+    expect(first.stderr).toContain('holds another model (config.json without characters.json)');
+    expect(readdirSync(foreign)).toEqual(['config.json']);
+    const second = await tersor('train', book, '--out', book, ...SMALL);
+    expect(second).toMatchObject({ code: 1, stdout: '' });
+    expect(second.stderr).toContain(
+      'could not be made as a folder: a file of that name is in the way',
+    );
+    expect(existsSync(book)).toBe(true);
+  });
+});
