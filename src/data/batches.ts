@@ -132,8 +132,8 @@ export class BatchSampler {
     for (const name of ['tokens', 'batch', 'sequence', 'starts'] as const) {
       if (state[name] !== own[name]) {
         throw new RangeError(
-          `state.${name} is ${state[name]}; expected ${own[name]}, as in this sampler. Resume with ` +
-            'the text, batch, sequence and starts that the state was taken with.',
+          `state.${name} is ${state[name]}; expected ${own[name]}, as in this sampler. Resume ` +
+            'with the text, batch, sequence and starts that the state was taken with.',
         );
       }
     }

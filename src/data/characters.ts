@@ -38,7 +38,7 @@ export class CharacterTokenizer {
     for (const character of characters) {
       if (typeof character !== 'string' || Array.from(character).length !== 1) {
         throw new RangeError(
-          `characters holds ${JSON.stringify(character)}; expected strings of one code point each. ` +
+          `characters holds ${JSON.stringify(character)}; expected strings of one code point. ` +
             'Split longer strings into their characters.',
         );
       }

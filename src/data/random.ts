@@ -52,7 +52,7 @@ export class SeededRandom {
   integer(bound: number): number {
     if (!Number.isInteger(bound) || bound < 1 || bound > 0xffffffff) {
       throw new RangeError(
-        `bound is ${bound}; expected an integer from 1 to 4294967295. Draw from at least one value.`,
+        `bound is ${bound}; expected an integer from 1 to 4294967295. Pass 1 or more.`,
       );
     }
     return Math.floor((this.next() * bound) / 0x100000000);

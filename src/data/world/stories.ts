@@ -27,8 +27,8 @@ const OBJECTS: readonly string[] = [
 type Deed = readonly [past: string, infinitive: string];
 
 /**
- * What villagers can do, as it is told and as it is asked for. All do the same in one story, so that
- * only their names tell their sentences apart.
+ * What villagers can do, as it is told and as it is asked for. All do the same in one story, so
+ * that only their names tell their sentences apart.
  */
 const DEEDS: readonly Deed[] = [
   ['got', 'get'],
