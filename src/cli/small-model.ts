@@ -11,7 +11,7 @@ export interface ModelSizes {
 
 /**
  * A llama for characters. Its first weights are larger than the customary 0.02, which suits widths
- * of a thousand: with a width of 64 attention would be nearly uniform for hundreds of steps.
+ * of a thousand: so small a model learns faster by them.
  */
 export function makeModel(vocabulary: number, sizes: ModelSizes): Llama {
   const { dim, layers, heads, ff = Math.ceil(dim / 3) * 8, context } = sizes;

@@ -177,10 +177,19 @@ export class Llama extends Module {
     return this.lm_head ? this.lm_head.forward(x) : x.linear(this.model.embed_tokens.weight.value);
   }
 
-  /** Mean cross-entropy of the next tokens, in nats; inputs and targets [batch, time]. */
-  loss(inputs: Tensor, targets: Tensor): Tensor {
-    const logits = this.forward(inputs);
-    return crossEntropy(logits.reshape([-1, this.config.vocab_size]), targets.reshape([-1]));
+  /**
+   * Mean cross-entropy of the next tokens, in nats; inputs, targets and weights [batch, time]. With
+   * weights each target counts by its own, and the mean is over their sum.
+   */
+  loss(inputs: Tensor, targets: Tensor, weights?: Tensor): Tensor {
+    const logits = this.forward(inputs).reshape([-1, this.config.vocab_size]);
+    const labels = targets.reshape([-1]);
+    if (!weights) return crossEntropy(logits, labels);
+    const losses = crossEntropy(logits, labels, { reduction: 'none' });
+    return losses
+      .mul(weights.reshape([-1]))
+      .sum()
+      .div(weights.sum());
   }
 }
 

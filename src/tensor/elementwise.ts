@@ -253,7 +253,11 @@ export abstract class Elementwise extends Handle {
     const type = promote(a.dtype, b.dtype);
     const shape = broadcastShapes('where', this.shape, broadcastShapes('where', a.shape, b.shape));
     const spread = (node: Node) => broadcastNode(node, shape);
-    const node = g.where(spread(this.node), spread(g.cast(a.node, type)), spread(g.cast(b.node, type)));
+    const node = g.where(
+      spread(this.node),
+      spread(g.cast(a.node, type)),
+      spread(g.cast(b.node, type)),
+    );
     return this.derive(node, a, b);
   }
 

@@ -1,8 +1,8 @@
+export type { Corpus, TrainableModel } from './batch.ts';
 export type { Length } from './budget.ts';
 export { loadModel, type SavedModel, saveModel } from './model-folder.ts';
 export type { TrainingProgress } from './progress.ts';
 export {
-  type TrainableModel,
   type TrainingOptions,
   type TrainingResult,
   type TrainingRun,

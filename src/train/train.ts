@@ -1,17 +1,11 @@
 import { badArgument } from '../base/errors.ts';
 import { BatchSampler, type TokenBatch } from '../data/index.ts';
 import { AdamW, clipByGlobalNorm, cosineSchedule } from '../optim/index.ts';
-import { jit, type Parameterised, type Tensor, valueAndGrad } from '../tensor/index.ts';
-import { tensorsOf } from './batch.ts';
+import { jit, type Tensor, valueAndGrad } from '../tensor/index.ts';
+import { type BatchTensors, type Corpus, lossOf, type TrainableModel, tensorsOf } from './batch.ts';
 import { type Length, makeBudget } from './budget.ts';
 import { StepClock, type TrainingProgress } from './progress.ts';
 import { Validation } from './validation.ts';
-
-/** What can be trained on tokens. */
-export interface TrainableModel extends Parameterised {
-  /** Mean cross-entropy of the next tokens, a scalar; inputs and targets [batch, time] i32. */
-  loss(inputs: Tensor, targets: Tensor): Tensor;
-}
 
 export type TrainingOptions = Length & {
   /** Sequences a step. */
@@ -31,10 +25,10 @@ export type TrainingOptions = Length & {
   readonly clipNorm?: number;
   /** Where sequences may start (default: anywhere). */
   readonly starts?: ArrayLike<number> | undefined;
-  /** Tokens to measure the loss on, beside those trained on. */
-  readonly validation?: ArrayLike<number> | undefined;
-  /** Where their sequences may start (default: anywhere). */
-  readonly validationStarts?: ArrayLike<number> | undefined;
+  /** How much each token counts in the loss (default: all the same). */
+  readonly weights?: ArrayLike<number> | undefined;
+  /** Text to measure the loss on, beside that trained on. */
+  readonly validation?: Corpus | undefined;
   /** How often that is done (default 4), at equal distances up to the end. */
   readonly validations?: number;
 };
@@ -69,8 +63,9 @@ export interface TrainingResult {
  */
 export async function trainLanguageModel(run: TrainingRun): Promise<TrainingResult> {
   const { model, options, onProgress, signal } = run;
-  const { batch, sequence, seed = 0, lr: peak = 2e-3, starts } = options;
-  const sampler = new BatchSampler({ tokens: run.tokens, batch, sequence, seed, starts });
+  const { batch, sequence, seed = 0, lr: peak = 2e-3, starts, weights } = options;
+  const { tokens } = run;
+  const sampler = new BatchSampler({ tokens, batch, sequence, seed, starts, weights });
   const begin = seconds();
   const budget = makeBudget(options, seconds);
   const rate = rateByShare(peak, options.warmup ?? 0.03);
@@ -132,9 +127,8 @@ class Trainer {
     this.#model = model;
     this.#shape = [options.batch, options.sequence];
     this.#optimizer = optimizer;
-    this.#step = jit((inputs: Tensor, targets: Tensor) => {
-      const lossOf = (m: TrainableModel) => m.loss(inputs, targets);
-      const { value, grads } = valueAndGrad(lossOf)(model);
+    this.#step = jit((batch: BatchTensors) => {
+      const { value, grads } = valueAndGrad(lossOf)(model, batch);
       const clipped = clipByGlobalNorm(grads, clipNorm);
       optimizer.update(clipped.grads);
       return { loss: value, norm: clipped.norm };
@@ -143,9 +137,10 @@ class Trainer {
 
   async step(batch: TokenBatch, lr: number): Promise<{ loss: number; gradNorm: number }> {
     this.#optimizer.setLearningRate(lr);
-    const used = [...tensorsOf(this.#model, batch, this.#shape)];
+    const tensors = tensorsOf(this.#model, batch, this.#shape);
+    const used: Tensor[] = Object.values(tensors);
     try {
-      const { loss, norm } = await this.#step(used[0], used[1]);
+      const { loss, norm } = await this.#step(tensors);
       used.push(loss, norm);
       return { loss: await loss.item(), gradNorm: await norm.item() };
     } finally {

@@ -1,7 +1,7 @@
 import { badArgument } from '../base/errors.ts';
 import { BatchSampler } from '../data/index.ts';
-import { type Jitted, jit, type Parameterised, type Tensor } from '../tensor/index.ts';
-import { tensorsOf } from './batch.ts';
+import { type Jitted, jit, type Tensor } from '../tensor/index.ts';
+import { type BatchTensors, type Corpus, lossOf, type TrainableModel, tensorsOf } from './batch.ts';
 
 /** Batches of one measurement, always the same ones. */
 const BATCHES = 8;
@@ -9,25 +9,20 @@ const BATCHES = 8;
 interface ValidationOptions {
   readonly batch: number;
   readonly sequence: number;
-  readonly validation?: ArrayLike<number> | undefined;
-  readonly validationStarts?: ArrayLike<number> | undefined;
+  readonly validation?: Corpus | undefined;
   readonly validations?: number;
-}
-
-interface Model extends Parameterised {
-  loss(inputs: Tensor, targets: Tensor): Tensor;
 }
 
 /** The loss on tokens that are not trained on, measured a few times in a run. */
 export class Validation {
-  readonly #model: Model;
+  readonly #model: TrainableModel;
   readonly #options: ValidationOptions;
   readonly #times: number;
-  readonly #loss: Jitted<[Tensor, Tensor], Tensor>;
+  readonly #loss: Jitted<[BatchTensors], Tensor>;
   #done = 0;
   #latest: number | undefined;
 
-  constructor(model: Model, options: ValidationOptions) {
+  constructor(model: TrainableModel, options: ValidationOptions) {
     const { validation, validations = 4 } = options;
     if (!Number.isInteger(validations) || validations < 0) {
       throw badArgument('trainLanguageModel', 'validations', validations, 'an integer >= 0');
@@ -35,7 +30,7 @@ export class Validation {
     this.#model = model;
     this.#options = options;
     this.#times = validation ? validations : 0;
-    this.#loss = jit((inputs: Tensor, targets: Tensor) => model.loss(inputs, targets));
+    this.#loss = jit((batch: BatchTensors) => lossOf(model, batch));
     // Too few tokens are told before the first step, not at a quarter of the run.
     if (validation) this.#sampler();
   }
@@ -59,9 +54,10 @@ export class Validation {
     const sampler = this.#sampler();
     let total = 0;
     for (let i = 0; i < BATCHES; i++) {
-      const used = [...tensorsOf(this.#model, sampler.next(), [batch, sequence])];
+      const tensors = tensorsOf(this.#model, sampler.next(), [batch, sequence]);
+      const used: Tensor[] = Object.values(tensors);
       try {
-        const loss = await this.#loss(used[0], used[1]);
+        const loss = await this.#loss(tensors);
         used.push(loss);
         total += await loss.item();
       } finally {
@@ -72,8 +68,8 @@ export class Validation {
   }
 
   #sampler(): BatchSampler {
-    const { batch, sequence, validation = [], validationStarts: starts } = this.#options;
-    return new BatchSampler({ tokens: validation, batch, sequence, seed: 0, starts });
+    const { batch, sequence, validation = { tokens: [] } } = this.#options;
+    return new BatchSampler({ ...validation, batch, sequence, seed: 0 });
   }
 
   dispose(): void {

@@ -10,7 +10,7 @@ test('training frees all it has made, also when it is aborted', async () => {
   const base = device().liveBytes;
   const model = tinyModel();
   const controller = new AbortController();
-  const more = { ...options, validation: tokens.subarray(0, 200) };
+  const more = { ...options, validation: { tokens: tokens.subarray(0, 200) } };
   await trainLanguageModel({ model, tokens, options: more });
   await trainLanguageModel({
     model,

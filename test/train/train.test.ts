@@ -71,12 +71,26 @@ describe('trainLanguageModel', () => {
   });
 
   test('measures the validation loss at equal distances, the last time at the end', async () => {
-    const { progress, result } = await run(fresh(), { validation: tokens.subarray(0, 200) });
+    const { progress, result } = await run(fresh(), {
+      validation: { tokens: tokens.subarray(0, 200) },
+    });
     const measured = progress.filter((p) => p.validationLoss !== undefined);
     expect(measured.map((p) => p.step)).toEqual([3, 6, 9, 12]);
     expect(result.validationLoss).toBe(measured.at(-1)?.validationLoss);
-    const short = { validation: tokens.subarray(0, 5) };
+    const short = { validation: { tokens: tokens.subarray(0, 5) } };
     await expect(run(fresh(), short)).rejects.toThrow('tokens has length 5');
+  });
+
+  test('learns what has weight and leaves alone what has none', async () => {
+    const spaces = tokens.map((id) => (tokenizer.characters[id] === ' ' ? 1 : 0));
+    const weights = Float32Array.from(spaces);
+    const validation = { tokens, weights };
+    const weighted = await run(fresh(), { steps: 40, lr: 0.02, weights, validation });
+    expect(weighted.result.validationLoss).toBeLessThan(0.1);
+    const whole = { tokens };
+    const { result } = await run(fresh(), { steps: 40, lr: 0.02, weights, validation: whole });
+    expect(result.validationLoss).toBeGreaterThan(3);
+    await expect(run(fresh(), { weights: [1] })).rejects.toThrow('weights has length 1');
   });
 
   test('keeps to a time and lets the learning rate follow it', async () => {

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander';
 import {
+  answerWeights,
   CharacterTokenizer,
   documentStarts,
   exactMatch,
@@ -108,9 +109,8 @@ async function start(options: StartOptions, signal: AbortSignal): Promise<void> 
       sequence: setting.context,
       seed: options.seed,
       lr: setting.lr,
-      starts: documentStarts(world.train),
-      validation: tokenizer.encode(world.validation),
-      validationStarts: documentStarts(world.validation),
+      ...shape(world.train),
+      validation: { tokens: tokenizer.encode(world.validation), ...shape(world.validation) },
     },
     onProgress: (progress) => view.update(progress),
     signal,
@@ -145,6 +145,11 @@ async function start(options: StartOptions, signal: AbortSignal): Promise<void> 
   if (out !== undefined) say(`\nThe model is saved in ${out}: try tersor generate ${out} "Q: "`);
   generator.dispose();
   model.dispose();
+}
+
+/** Sequences are whole documents, and what is learnt are the answers. */
+function shape(text: string): { starts: Int32Array; weights: Float32Array } {
+  return { starts: documentStarts(text), weights: answerWeights(text) };
 }
 
 /** At most `count` questions, evenly out of all of them. */

@@ -96,7 +96,11 @@ async function train(file: string, options: TrainOptions, signal: AbortSignal): 
   const result = await trainLanguageModel({
     model,
     tokens: train,
-    options: { ...trainingOptions(options), sequence: context, validation },
+    options: {
+      ...trainingOptions(options),
+      sequence: context,
+      validation: validation && { tokens: validation },
+    },
     onProgress: (progress) => view.update(progress),
     signal,
   }).finally(() => view.end());
