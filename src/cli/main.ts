@@ -8,7 +8,7 @@ import { version } from './version.ts';
 
 const EXAMPLES = `
 Examples:
-  tersor start                                 train a small model in two minutes and question it
+  tersor start                                 train a small model in three minutes, question it
   tersor train book.txt --out my-model         learn the characters of a text for three minutes
   tersor train book.txt --steps 500 --seed 7   the same weights at every run
   tersor generate my-model "Once upon "        continue a text

@@ -10,6 +10,7 @@ import { type Cell, type CellTrace, withCellTrace } from './cell.ts';
 import { Lazy } from './lazy.ts';
 import { enqueue } from './queue.ts';
 import { cutAtMemory, realizeAll } from './realize.ts';
+import { collecting, type Disposable } from './scope.ts';
 import { allocate, type Storage } from './storage.ts';
 import { Tensor } from './tensor.ts';
 import { mapTensors } from './tree.ts';
@@ -145,16 +146,21 @@ async function trace<A extends unknown[], T>(
   f: (...args: Traced<A>) => T,
   args: A,
 ): Promise<Captured> {
+  // The program needs no handle of the trace once it is compiled, but for the shapes of its results.
+  const made = new Set<Disposable>();
+  try {
+    return await Captured.make(collecting(() => runTraced(f, args), made));
+  } finally {
+    for (const handle of made) handle.dispose();
+  }
+}
+
+function runTraced<A extends unknown[], T>(f: (...args: Traced<A>) => T, args: A): Trace {
   const places: Tensor[] = [];
   const inputs = mapTensors(
     args,
-    (tensor) => {
-      const place = placeholder(
-        tensor.device,
-        tensor.dtype,
-        tensor.shape,
-        `argument ${places.length}`,
-      );
+    ({ device, dtype, shape }) => {
+      const place = placeholder(device, dtype, shape, `argument ${places.length}`);
       places.push(place);
       return place;
     },
@@ -169,8 +175,7 @@ async function trace<A extends unknown[], T>(
   }
   const results: Tensor[] = [];
   mapTensors(result, (tensor) => results.push(tensor));
-  const device = deviceOf([...places, ...results, ...recorder.inputs.values()]);
-  return Captured.make(device, { places, recorder, result, results });
+  return { places, recorder, result, results };
 }
 
 function deviceOf(tensors: readonly Tensor[]): Device {
@@ -225,8 +230,9 @@ class Captured {
     this.#reuse = reuse;
   }
 
-  static async make(device: Device, trace: Trace): Promise<Captured> {
+  static async make(trace: Trace): Promise<Captured> {
     const { places, recorder, results } = trace;
+    const device = deviceOf([...places, ...results, ...recorder.inputs.values()]);
     const cellOf = new Map([...recorder.inputs].map(([cell, t]) => [t.node.id, cell]));
     const argumentOf = new Map(places.map((t, i) => [t.node.id, i]));
     const isBound = (node: Node) => cellOf.has(node.id) || argumentOf.has(node.id);

@@ -38,6 +38,16 @@ function close(scope: Set<Disposable>, result: unknown): void {
   for (const handle of scope) handle.dispose();
 }
 
+/** @internal Runs a function and gives the handles it made, which the caller then disposes of. */
+export function collecting<T>(body: () => T, into: Set<Disposable>): T {
+  scopes.push(into);
+  try {
+    return body();
+  } finally {
+    scopes.splice(scopes.indexOf(into), 1);
+  }
+}
+
 /**
  * Runs a function and then frees every tensor it made, except those in its result (a tensor, an
  * array or a plain object of them). An async function is awaited; do not run two async scopes at

@@ -142,6 +142,22 @@ describe('jit', () => {
     await expect(jit((x: unknown) => x)(new Date())).rejects.toThrow('argument [0] is Date');
   });
 
+  it('keeps what it captured until it is disposed of, and no longer', async () => {
+    const { device } = zeros([1], wasm);
+    const before = device.liveBytes;
+    const outer = tensor([1, 2, 3], wasm);
+    const add = jit((x: Tensor) => x.add(outer));
+    const x = tensor([1, 1, 1], wasm);
+    (await add(x)).dispose();
+    outer.dispose();
+    const again = await add(x);
+    expect(await again.toArray()).toEqual([2, 3, 4]);
+    for (const t of [again, x]) t.dispose();
+    add.dispose();
+    await Promise.resolve();
+    expect(device.liveBytes).toBe(before);
+  });
+
   it('leaves no memory behind', async () => {
     const { device } = zeros([1], wasm);
     const w = new Cell(random.normal([64, 64], wasm));

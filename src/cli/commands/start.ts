@@ -44,7 +44,7 @@ const FULL: Setting = {
   context: 80,
   batch: 8,
   lr: 5e-3,
-  minutes: 2.1,
+  minutes: 2.7,
   questions: Number.POSITIVE_INFINITY,
 };
 
