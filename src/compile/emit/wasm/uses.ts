@@ -33,8 +33,9 @@ export function countUses(body: readonly Statement[]): Uses {
     }
   };
   visit(body);
-  const isConstant = (value: Value): boolean =>
-    value.kind === 'const' || (value.kind === 'splat' && value.a.kind === 'const');
+  // Single constants are immediates. Vector constants get a local outside the loops: engines build
+  // one from three instructions at each place where its instruction stands.
+  const isConstant = (value: Value): boolean => value.kind === 'const';
   const movable = (value: Value): boolean => value.kind !== 'load' || value.buffer.role === 'in';
   return {
     count: (value) => counts.get(value) ?? 0,
