@@ -16,6 +16,7 @@ import { binaryForm, compareInstruction, type Helper, unaryForm } from './instru
 /** Leaves a value that is no load and no index on the stack. */
 export function emitOperation(e: Emitter, value: Value): void {
   const { f } = e;
+  if (value.dtype === 'f64') throw new InternalError('wasm kernels have no f64');
   switch (value.kind) {
     case 'const':
       pushConstant(e, value.dtype, 1, value.value);
@@ -127,6 +128,10 @@ function emitPack(e: Emitter, items: readonly Value[]): void {
 }
 
 function emitUnary(e: Emitter, value: UnaryValue): void {
+  if (value.fn === 'abs' && value.a.dtype === 'u32') {
+    e.push(value.a);
+    return;
+  }
   const form = unaryForm(value.fn, value.a.dtype, value.lanes);
   if (form.kind === 'one') {
     e.push(value.a);
