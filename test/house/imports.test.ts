@@ -137,3 +137,15 @@ describe('the check itself', () => {
 function lineCount(text: string): number {
   return text.split('\n').length - (text.endsWith('\n') ? 1 : 0);
 }
+
+describe('the entry for browsers', () => {
+  test('reaches nothing that needs Node', () => {
+    const { edges, packages } = graph;
+    const reached = new Set(['browser.ts']);
+    for (const file of reached) {
+      for (const { from, to } of edges) if (from === file) reached.add(to);
+    }
+    expect(reached.size).toBeGreaterThan(100);
+    expect(packages.filter(({ from }) => reached.has(from))).toEqual([]);
+  });
+});

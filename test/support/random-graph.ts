@@ -83,7 +83,7 @@ const STEPS: readonly (readonly [string, Step])[] = [
   ['tanh', (x) => smooth('tanh', x)],
   ['sin', (x) => smooth('sin', x)],
   ['abs', (x) => ({ node: abs(x.node), bound: x.bound, exact: x.exact })],
-  ['floor', (x) => (x.exact ? both(x, (n) => g.unary('floor', n)) : x)],
+  ['floor', (x) => (x.exact ? floored(x) : x)],
   ['reshape', (x) => both(x, (n) => g.reshape(n, [sizeOf(n.shape)]))],
   ['unflatten', (x, _y, c) => both(x, (n) => unflatten(n, c))],
   ['permute', (x, _y, c) => both(x, (n) => g.permute(n, rotated(n.shape.length, c)))],
@@ -132,6 +132,12 @@ const STEPS: readonly (readonly [string, Step])[] = [
   ['dot', (x, y) => product(x, y)],
   ['softmax', (x, _y, c) => softmax(x, c)],
 ];
+
+/** The magnitude may grow by one, and is not itself rounded down. */
+function floored(x: Entry): Entry {
+  const bound = g.binary('add', x.bound, g.constLike(x.bound, 1));
+  return { node: g.unary('floor', x.node), bound, exact: true };
+}
 
 function inexact(x: Entry): Entry {
   return { ...x, exact: false };
