@@ -51,7 +51,7 @@ export interface Term {
   readonly coefficient: number;
 }
 
-/** Lanes of a vector. One width for now; an Index never holds more than one lane atom. */
+/** Lanes of a vector. An Index never holds more than one lane atom. */
 export const LANES = 4;
 
 export class Index {

@@ -91,12 +91,11 @@ export const scatter: OpRule<'scatter'> = {
     return { dtype: x.dtype, shape: x.shape };
   },
   gradient: (b, node, g) => {
-    const [x, index, updates] = node.src;
+    const [, index, updates] = node.src;
     const { axis, mode } = node.arg;
     const toUpdates = b.gather(g, index, axis);
     if (mode === 'add') return [g, null, toUpdates];
     const overwritten = b.scatter(g, index, b.constLike(updates, 0), axis, 'set');
-    void x;
     return [overwritten, null, toUpdates];
   },
   batch: (b, node, [x, index, updates]) =>
