@@ -1,5 +1,6 @@
 import { debug, debugging } from '../base/env.ts';
 import { InternalError } from '../base/errors.ts';
+import type { DType } from '../ir/dtype.ts';
 import type { BufferNode } from '../ir/graph/build.ts';
 import type { Node } from '../ir/graph/types.ts';
 import type { Code, Program, Target } from '../ir/program.ts';
@@ -33,11 +34,26 @@ export function compile(
   const reuse = program.outputs.map((o) => o.mayReuse);
   if (target.kind === 'kernels') return { code: { kind: 'kernels', program }, reuse };
   if (target.kind !== 'wasm') throw new InternalError('unknown target');
+  refuseMissingTypes(program);
   const code = emitWasm(program, target);
   if (debugging(5)) debug(code.text());
   if (debugging(1))
     debug(summary(program, code.bytes.length, planned - start, performance.now() - planned));
   return { code: { kind: 'wasm', program, bytes: code.bytes }, reuse };
+}
+
+/** Element types that wasm kernels do not have yet. */
+const NOT_ON_WASM: ReadonlySet<DType> = new Set(['f64', 'f16', 'bf16', 'f8e4m3', 'f8e5m2']);
+
+function refuseMissingTypes(program: Program): void {
+  for (const kernel of program.kernels) {
+    for (const { dtype } of [...kernel.buffers, ...kernel.locals]) {
+      if (!NOT_ON_WASM.has(dtype)) continue;
+      throw new TypeError(
+        `device wasm has no ${dtype} arrays; cast to f32, or compute this with device: 'interpret'`,
+      );
+    }
+  }
 }
 
 function summary(program: Program, bytes: number, planning: number, emitting: number): string {
