@@ -1,5 +1,3 @@
-import { badArgument } from '../base/errors.ts';
-
 /** Element types. Floats below 32 bits are storage types: arithmetic widens them to f32. */
 export type DType =
   | 'f64'
@@ -85,10 +83,4 @@ const ARRAYS: { readonly [D in DType]: TypedArrayClass } = {
 
 export function arrayClass(dtype: DType): TypedArrayClass {
   return ARRAYS[dtype];
-}
-
-/** Checks a dtype that came from outside. */
-export function checkDType(where: string, name: unknown): DType {
-  if (isDType(name)) return name;
-  throw badArgument(where, 'dtype', name, `one of ${Object.keys(DTYPES).join(', ')}`);
 }

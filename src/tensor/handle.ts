@@ -1,4 +1,4 @@
-import { badArgument, show } from '../base/errors.ts';
+import { badArgument } from '../base/errors.ts';
 import type { Device } from '../device/index.ts';
 import { type DType, isFloat, promote } from '../ir/dtype.ts';
 import * as g from '../ir/graph/build.ts';
@@ -185,10 +185,4 @@ export function broadcastNode(node: Node, shape: Shape): Node {
   const lead = shape.length - node.shape.length;
   const padded = g.reshape(node, [...shape.slice(0, lead).map(() => 1), ...node.shape]);
   return g.expand(padded, shape);
-}
-
-/** Checks that something is a tensor; used where arguments come from outside. */
-export function requireHandle(where: string, name: string, value: unknown): Handle {
-  if (value instanceof Handle) return value;
-  throw new TypeError(`${where}: ${name} is ${show(value)}; expected a tensor`);
 }

@@ -1,7 +1,7 @@
 import { debug, debugging } from '../base/env.ts';
 import type { Device } from '../device/index.ts';
 import type { Node } from '../ir/graph/types.ts';
-import { bindStorage, type Storage } from './storage.ts';
+import type { Storage } from './storage.ts';
 
 /**
  * The value behind a Tensor: a graph node, and once it is realised its memory. Lazies own what they
@@ -57,7 +57,7 @@ export class Lazy {
 
   /** The value is now in memory. Graphs made before still hold the old node: both stand for it. */
   realise(storage: Storage): void {
-    bindStorage(this.#node.id, storage);
+    storage.standFor(this.#node.id);
     this.#node = storage.node;
     this.#storage = storage;
     this.#dropSources();

@@ -10,13 +10,15 @@ export class Storage {
   readonly allocation: Allocation;
   /** The node that stands for this memory in graphs. */
   readonly node: BufferNode;
+  /** Nodes that this memory stands for: its own and the expressions it was computed from. */
+  readonly #ids: number[] = [];
   #references = 1;
 
   constructor(device: Device, allocation: Allocation, dtype: DType, shape: Shape, name: string) {
     this.device = device;
     this.allocation = allocation;
     this.node = bufferNode(dtype, shape, name);
-    bindStorage(this.node.id, this);
+    this.standFor(this.node.id);
   }
 
   get isFreed(): boolean {
@@ -28,6 +30,12 @@ export class Storage {
     return this.#references === 1;
   }
 
+  /** Makes a node stand for this memory, which holds its value. */
+  standFor(nodeId: number): void {
+    bound.set(nodeId, this);
+    this.#ids.push(nodeId);
+  }
+
   retain(): void {
     if (this.isFreed) throw new InternalError('a freed array is used again');
     this.#references++;
@@ -37,7 +45,7 @@ export class Storage {
     if (this.isFreed) throw new InternalError('an array was released twice');
     this.#references--;
     if (this.#references > 0) return;
-    unbindStorage(this.node.id);
+    for (const id of this.#ids) bound.delete(id);
     budget.forget(this);
     this.device.free(this.allocation);
   }
@@ -45,23 +53,6 @@ export class Storage {
 
 /** Nodes whose value is in memory, by node id: a graph is cut where it meets one of them. */
 const bound = new Map<number, Storage>();
-/** Ids bound to a storage beside its own node: the expressions it was computed from. */
-const aliases = new Map<Storage, number[]>();
-
-/** Makes a node stand for memory that holds its value. */
-export function bindStorage(nodeId: number, storage: Storage): void {
-  bound.set(nodeId, storage);
-  const ids = aliases.get(storage) ?? [];
-  ids.push(nodeId);
-  aliases.set(storage, ids);
-}
-
-function unbindStorage(nodeId: number): void {
-  const storage = bound.get(nodeId);
-  if (!storage) return;
-  for (const id of aliases.get(storage) ?? []) bound.delete(id);
-  aliases.delete(storage);
-}
 
 export function storageOf(nodeId: number): Storage | undefined {
   return bound.get(nodeId);

@@ -1,4 +1,4 @@
-import { badArgument, show } from '../base/errors.ts';
+import { badArgument } from '../base/errors.ts';
 import { type DeviceChoice, device as deviceOf } from '../device/index.ts';
 import type { Device } from '../device/types.ts';
 import { arrayClass, type DType, promote, type TypedArray } from '../ir/dtype.ts';
@@ -193,12 +193,6 @@ export function stack(tensors: readonly Tensor[], axis = 0): Tensor {
 
 abstract class Joining extends Movement {
   static join = Movement.concatNodes;
-}
-
-/** Checks that an argument is a tensor. */
-export function requireTensor(where: string, name: string, value: unknown): Tensor {
-  if (value instanceof Tensor) return value;
-  throw new TypeError(`${where}: ${name} is ${show(value)}; expected a tensor`);
 }
 
 export type { Handle };

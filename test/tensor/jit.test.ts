@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { WasmDevice } from '../../src/device/index.ts';
 import {
   arange,
   bind,
@@ -127,6 +128,18 @@ describe('jit', () => {
     }
   });
 
+  it('refuses a product over a symbolic size by name', async () => {
+    const depth = variable('depth', 1, 8);
+    const x = random.normal([4, 8], wasm);
+    const w = random.normal([8, 5], wasm);
+    const product = jit((a: Tensor, b: Tensor, n: Var) =>
+      a.narrow(1, 0, n).matmul(b.narrow(0, 0, n)),
+    );
+    await expect(product(x, w, bind(depth, 3) as never)).rejects.toThrow(
+      'dot: the contracted axes hold the symbolic size depth; only rows may be symbolic',
+    );
+  });
+
   it('draws new random numbers at each run, the same for a seed', async () => {
     random.seed(5);
     const draw = jit((x: Tensor) => x.add(random.uniform([3], wasm)));
@@ -143,11 +156,12 @@ describe('jit', () => {
   });
 
   it('keeps what it captured until it is disposed of, and no longer', async () => {
-    const { device } = zeros([1], wasm);
+    // A device of its own: what other tests left to the collector must not be counted.
+    const device = new WasmDevice(false);
     const before = device.liveBytes;
-    const outer = tensor([1, 2, 3], wasm);
+    const outer = tensor([1, 2, 3], { device });
     const add = jit((x: Tensor) => x.add(outer));
-    const x = tensor([1, 1, 1], wasm);
+    const x = tensor([1, 1, 1], { device });
     (await add(x)).dispose();
     outer.dispose();
     const again = await add(x);
@@ -159,15 +173,19 @@ describe('jit', () => {
   });
 
   it('leaves no memory behind', async () => {
-    const { device } = zeros([1], wasm);
-    const w = new Cell(random.normal([64, 64], wasm));
-    await w.value.realize();
+    // A device of its own: what other tests left to the collector must not be counted.
+    const device = new WasmDevice(false);
+    // In scopes: no handle is left to the collector, which could free it while the test counts.
+    const w = await scope(async () => {
+      const cell = new Cell(random.normal([64, 64], { device }));
+      await cell.value.realize();
+      return cell;
+    });
     const step = jit((x: Tensor) => {
       w.set(w.value.add(x.matmul(w.value).mul(0.01)));
       return w.value.sum();
     });
-    const x = random.normal([64, 64], wasm);
-    await x.realize();
+    const x = await scope(async () => random.normal([64, 64], { device }).realize());
     await scope(async () => (await step(x)).item());
     const before = device.liveBytes;
     for (let i = 0; i < 5; i++) {

@@ -149,12 +149,7 @@ export class ExpressionLowering {
     const moved = pushIndex(node as Node, index);
     const mask = [...outer, ...moved.mask];
     const inside = this.evaluate(node.src[0], moved.index, mask);
-    const other = b.const(inside.dtype, node.arg.value);
-    const zero = b.const('i32', 0);
-    return moved.mask.reduce(
-      (value, m) => b.select(b.compare('le', zero, b.index(m)), value, other),
-      inside,
-    );
+    return this.#under(moved.mask, inside, b.const(inside.dtype, node.arg.value));
   }
 
   /** Lanes that gather along an axis of the index each read their own element. */
@@ -162,7 +157,8 @@ export class ExpressionLowering {
     const b = this.#b;
     const [x, places] = node.src;
     const { axis } = node.arg;
-    const place = this.#under(mask, this.evaluate(places, index, mask));
+    // What is computed outside the mask is never used and must not be checked.
+    const place = this.#under(mask, this.evaluate(places, index, mask), b.const('i32', 0));
     const what = indexingText('gather', x.shape, axis);
     const at = (single: Value, where: readonly Index[], under: Mask) => {
       const data = b.checked(single, maxDim(x.shape[axis]), what);
@@ -179,11 +175,11 @@ export class ExpressionLowering {
     );
   }
 
-  /** 0 where the mask fails: what is computed there is never used and must not be checked. */
-  #under(mask: Mask, value: Value): Value {
+  /** A value where the mask holds, elsewhere another. */
+  #under(mask: Mask, value: Value, other: Value): Value {
     const b = this.#b;
     const zero = b.const('i32', 0);
-    return mask.reduce((v, m) => b.select(b.compare('le', zero, b.index(m)), v, zero), value);
+    return mask.reduce((v, m) => b.select(b.compare('le', zero, b.index(m)), v, other), value);
   }
 
   /** A reduction runs once, in the outermost block where its index is known. */

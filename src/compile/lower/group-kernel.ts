@@ -7,12 +7,12 @@ import {
   atomIndex,
   constant,
   type Index,
+  mentions,
   mul,
-  visitAtoms,
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Kernel, Mask } from '../../ir/kernel/types.ts';
-import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
+import { isStatic, isVar, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
 import { buildGemm, type GemmTiles } from '../kernels/gemm.ts';
 import { buildScatter } from '../kernels/scatter.ts';
 import { opClass } from '../op-class.ts';
@@ -171,6 +171,14 @@ function gemmKernel(
   const { b, lowering } = parts;
   const [left, right] = core.src;
   const shape = dotParts(core);
+  for (const part of ['batch', 'contracted', 'columns'] as const) {
+    const symbolic = shape[part].find(isVar);
+    if (symbolic) {
+      throw new TypeError(
+        `dot: the ${part} axes hold the symbolic size ${symbolic.name}; only rows may be symbolic`,
+      );
+    }
+  }
   const m = rowCount(shape.rows);
   const k = sizeOf(shape.contracted);
   const n = sizeOf(shape.columns);
@@ -255,12 +263,6 @@ function readsEvenly(
   const [k] = depth.terms;
   return terms.every(({ atom, coefficient }) => {
     if (atom.key === k.atom.key) return coefficient === 1;
-    let inside = false;
-    if (atom.kind === 'div' || atom.kind === 'mod') {
-      visitAtoms(atom.of, (a) => {
-        if (a.key === k.atom.key) inside = true;
-      });
-    }
-    return !inside;
+    return !((atom.kind === 'div' || atom.kind === 'mod') && mentions(atom.of, k.atom.key));
   });
 }

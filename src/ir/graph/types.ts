@@ -101,11 +101,6 @@ export interface NodeOf<K extends OpName> {
 
 export type Node = { readonly [K in OpName]: NodeOf<K> }[OpName];
 
-/** What is computed: the outputs, and through their sources everything else. */
-export interface Graph {
-  readonly outputs: readonly Node[];
-}
-
 /** An array of the graph interpreter: row-major, every value held as a double. */
 export interface NdArray {
   readonly dtype: DType;

@@ -321,12 +321,17 @@ export function visitAtoms(x: Index, visit: (atom: Atom) => void): void {
   }
 }
 
-export function hasLane(x: Index): boolean {
+/** True when an atom occurs in `x`, be it inside a division. */
+export function mentions(x: Index, key: string): boolean {
   let found = false;
   visitAtoms(x, (atom) => {
-    if (atom.kind === 'lane') found = true;
+    if (atom.key === key) found = true;
   });
   return found;
+}
+
+export function hasLane(x: Index): boolean {
+  return mentions(x, 'lane');
 }
 
 /** The value of `x` in one lane. */

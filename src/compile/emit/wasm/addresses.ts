@@ -2,8 +2,8 @@ import {
   type Atom,
   Index,
   type LoopAtom,
+  mentions,
   type Term,
-  visitAtoms,
 } from '../../../ir/kernel/index-expr.ts';
 import type { Buffer, Loop, Statement } from '../../../ir/kernel/types.ts';
 
@@ -45,12 +45,7 @@ export function growsOnly(index: Index): boolean {
 }
 
 function dependsInside(atom: Atom, loop: LoopAtom): boolean {
-  if (atom.kind !== 'div' && atom.kind !== 'mod') return false;
-  let found = false;
-  visitAtoms(atom.of, (a) => {
-    if (a.key === loop.key) found = true;
-  });
-  return found;
+  return (atom.kind === 'div' || atom.kind === 'mod') && mentions(atom.of, loop.key);
 }
 
 /** Pointers that every loop of a kernel keeps, found from the innermost accesses outwards. */
@@ -102,11 +97,7 @@ export class AddressPlan {
 }
 
 function usesData(atom: Atom, defined: ReadonlySet<string>): boolean {
-  let found = defined.has(atom.key);
-  if (atom.kind === 'div' || atom.kind === 'mod') {
-    visitAtoms(atom.of, (a) => {
-      if (defined.has(a.key)) found = true;
-    });
-  }
-  return found;
+  if (defined.has(atom.key)) return true;
+  if (atom.kind !== 'div' && atom.kind !== 'mod') return false;
+  return [...defined].some((key) => mentions(atom.of, key));
 }
