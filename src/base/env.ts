@@ -5,6 +5,7 @@
  *                3 + graphs before and after rewriting; 4 + kernel IR; 5 + code (wasm text)
  * TERSOR_DEVICE  the default device: interpret, wasm or cpu
  * TERSOR_FUSION  0 gives every operation its own kernel (to find a fault in fusion)
+ * TERSOR_THREADS  threads of device wasm (default: one for each processor)
  * TERSOR_WASM    simd: no relaxed SIMD even where the engine has it
  */
 type Environment = Record<string, string | undefined>;
@@ -36,6 +37,17 @@ export function defaultDeviceName(): string | undefined {
 
 export function fusionEnabled(): boolean {
   return environment().TERSOR_FUSION !== '0';
+}
+
+/** The wish for threads, if there is one. */
+export function threadCount(): number | undefined {
+  const { TERSOR_THREADS: text } = environment();
+  if (text === undefined || text === '') return undefined;
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 1) {
+    throw new RangeError(`TERSOR_THREADS is ${text}; expected an integer >= 1`);
+  }
+  return count;
 }
 
 export function relaxedSimdAllowed(): boolean {

@@ -39,7 +39,8 @@ export function compile(
   if (debugging(5)) debug(code.text());
   if (debugging(1))
     debug(summary(program, code.bytes.length, planned - start, performance.now() - planned));
-  return { code: { kind: 'wasm', program, bytes: code.bytes }, reuse };
+  const { bytes, sharedLoops } = code;
+  return { code: { kind: 'wasm', program, bytes, sharedLoops }, reuse };
 }
 
 /** Element types that wasm kernels do not have yet. */

@@ -4,6 +4,7 @@ import { DTYPES } from '../ir/dtype.ts';
 import { makeTyped } from '../ir/graph/build.ts';
 import { topological } from '../ir/graph/traverse.ts';
 import type { Node } from '../ir/graph/types.ts';
+import { kernelCost } from '../ir/kernel/cost.ts';
 import { kernelKey, printKernel } from '../ir/kernel/print.ts';
 import type { Kernel } from '../ir/kernel/types.ts';
 import { verifyKernel } from '../ir/kernel/verify.ts';
@@ -13,10 +14,11 @@ import { DEFAULT_TILES, type GemmTiles } from './kernels/gemm.ts';
 import { type LoweredKernel, type LowerOptions, lowerGroup } from './lower/group-kernel.ts';
 import { groupKey } from './lower/group-key.ts';
 import { rewriteGraph } from './rewrite.ts';
+import { accessesOf, findBarriers } from './schedule/barriers.ts';
 import { chooseBoundaries } from './schedule/boundaries.ts';
 import { type Group, joinGroups } from './schedule/groups.ts';
 import { mayShareMemory } from './schedule/in-place.ts';
-import { type Lifetime, planArena } from './schedule/memory.ts';
+import { type Lifetime, placeLocals, planArena } from './schedule/memory.ts';
 import { printSchedule } from './schedule/print.ts';
 
 export interface CompileOptions {
@@ -100,13 +102,19 @@ class Assembly {
     const ordered = this.#commitsLast(kernels);
     const { kernels: distinct, numbers } = this.#distinct(ordered);
     const { places, bytes } = this.#place(ordered);
+    const reuse = this.#outputs.map((_, i) => this.#reuse(i, ordered));
+    const barriers = findBarriers(
+      ordered.map(({ kernel }, s) => accessesOf(kernel, places[s], reuse)),
+    );
     const steps = ordered.map(
       (lowered, s): Step => ({
         kernel: numbers[s],
         label: lowered.kernel.name,
+        barrier: barriers[s],
         places: places[s],
       }),
     );
+    const costs = distinct.map((kernel) => kernelCost(kernel).instructions);
     const program: Program = {
       kernels: distinct,
       steps,
@@ -114,11 +122,13 @@ class Assembly {
       outputs: this.#outputs.map(
         (n, i): OutputBinding => ({
           ...binding(n),
-          mayReuse: this.#reuse(i, ordered),
+          mayReuse: reuse[i],
         }),
       ),
       vars: collectVars(distinct, this.#outputs),
       scratchBytes: bytes,
+      localBytes: Math.max(0, ...distinct.map((kernel) => placeLocals(kernel).bytes)),
+      instructions: numbers.reduce((sum, number) => sum + costs[number], 0),
     };
     if (debugging(2)) debug(printSchedule(program));
     if (debugging(4)) for (const kernel of distinct) debug(printKernel(kernel));
@@ -174,16 +184,13 @@ class Assembly {
     });
     const lifetimes: Lifetime[] = [];
     const slots = new Map<number, number>();
-    const localSlots: number[][] = [];
     const reserve = (bytes: number, from: number, to: number) =>
       lifetimes.push({ bytes, from, to }) - 1;
-    ordered.forEach(({ group, kernel }, s) => {
+    ordered.forEach(({ group }, s) => {
       for (const node of group.stored) {
         if (this.#outputNumber.has(node.id)) continue;
         slots.set(node.id, reserve(bytesOf(node), s, lastRead.get(node.id) ?? s));
       }
-      // Steps may share a kernel but not its scratch.
-      localSlots.push(kernel.locals.map((l) => reserve(l.size * DTYPES[l.dtype].bytes, s, s)));
     });
     const { offsets, bytes } = planArena(lifetimes);
     const scratch = (slot: number | undefined): Place => {
@@ -197,9 +204,9 @@ class Assembly {
       const output = this.#outputNumber.get(node.id);
       return output === undefined ? scratch(slots.get(node.id)) : { kind: 'output', index: output };
     };
-    const places = ordered.map(({ nodes }, s) => [
+    const places = ordered.map(({ kernel, nodes }) => [
       ...nodes.map(place),
-      ...localSlots[s].map(scratch),
+      ...placeLocals(kernel).places,
     ]);
     return { places, bytes };
   }

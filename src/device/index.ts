@@ -1,5 +1,5 @@
 import { wasmFeatures } from '../asm/index.ts';
-import { defaultDeviceName, relaxedSimdAllowed } from '../base/env.ts';
+import { defaultDeviceName, relaxedSimdAllowed, threadCount } from '../base/env.ts';
 import { badArgument } from '../base/errors.ts';
 import { GraphInterpreter } from './interpret/graph.ts';
 import { KernelInterpreter } from './interpret/kernels.ts';
@@ -13,6 +13,29 @@ export { GraphInterpreter, KernelInterpreter, WasmDevice };
 export type DeviceChoice = DeviceName | 'cpu';
 
 const devices = new Map<DeviceName, Device>();
+let wishedThreads: number | undefined;
+
+/**
+ * Threads that run long programs (default: TERSOR_THREADS, else one for each processor). In a
+ * browser there is one unless the page is isolated from other origins.
+ *
+ * @throws Error once the device is in use
+ */
+export function setThreads(count: number): void {
+  if (!Number.isInteger(count) || count < 1) {
+    throw badArgument('setThreads', 'count', count, 'an integer >= 1');
+  }
+  if (devices.has('wasm')) {
+    throw new Error('setThreads: device wasm is in use; call it before the first tensor is made');
+  }
+  wishedThreads = count;
+}
+
+/** Processors that this process may use. */
+function processors(): number {
+  const { navigator } = globalThis as { navigator?: { hardwareConcurrency?: number } };
+  return navigator?.hardwareConcurrency ?? 1;
+}
 
 function make(name: DeviceName): Device {
   switch (name) {
@@ -27,7 +50,10 @@ function make(name: DeviceName): Device {
           'device wasm: this engine has no WebAssembly SIMD; use Node 24 or later, or a current browser',
         );
       }
-      return new WasmDevice(features.relaxedSimd && relaxedSimdAllowed());
+      return new WasmDevice({
+        relaxedSimd: features.relaxedSimd && relaxedSimdAllowed(),
+        threads: features.threads ? (wishedThreads ?? threadCount() ?? processors()) : 1,
+      });
     }
     default:
       throw badArgument('device', 'name', name, 'interpret, interpret-kernels, wasm or cpu');

@@ -11,7 +11,8 @@ export interface Allocation {
 /** A program made ready to run. */
 export interface Executable {
   /**
-   * Runs once, to the end. Inputs and outputs may share memory where the program allows it.
+   * Runs once, to the end; one run at a time on a device. Inputs and outputs may share memory where
+   * the program allows it. What is short is done when the call returns.
    *
    * @param vars values of symbolic sizes by name
    * @throws RangeError for an index out of range, with no output that replaces an input written
@@ -20,7 +21,7 @@ export interface Executable {
     inputs: readonly Allocation[],
     outputs: readonly Allocation[],
     vars: ReadonlyMap<string, number>,
-  ): void;
+  ): void | Promise<void>;
   dispose(): void;
 }
 

@@ -24,13 +24,17 @@ export type Place =
   | { readonly kind: 'input'; readonly index: number }
   | { readonly kind: 'output'; readonly index: number }
   /** Bytes from the start of the scratch arena. */
-  | { readonly kind: 'scratch'; readonly offset: number };
+  | { readonly kind: 'scratch'; readonly offset: number }
+  /** Bytes from the start of the running thread's own arena. */
+  | { readonly kind: 'local'; readonly offset: number };
 
 export interface Step {
   /** Number of the kernel in `Program.kernels`. */
   readonly kernel: number;
   /** What the step computes, for traces. */
   readonly label: string;
+  /** All threads must have finished the steps before: this one reads or overwrites their results. */
+  readonly barrier: boolean;
   /** One place for each of the kernel's buffers, then one for each of its locals. */
   readonly places: readonly Place[];
 }
@@ -49,6 +53,10 @@ export interface Program {
   readonly vars: readonly Var[];
   /** Bytes of the scratch arena; its content is lost between runs. */
   readonly scratchBytes: number;
+  /** Bytes of each thread's own arena; its content is lost between steps. */
+  readonly localBytes: number;
+  /** Machine instructions of a run, roughly, vars at their maximum. */
+  readonly instructions: number;
 }
 
 /**
@@ -56,6 +64,25 @@ export interface Program {
  * device's memory: found (0 or 1), number of the check in its kernel, value, size.
  */
 export const FAILURE_RECORD = 16;
+
+/** Byte address of the i32 that counts arrivals at barriers; the host clears it before a run. */
+export const BARRIER = 64;
+
+/** Where the parts of the table that a run gets begin: inputs, outputs, then these. */
+export function tableSlots({
+  inputs,
+  outputs,
+  vars,
+}: Pick<Program, 'inputs' | 'outputs' | 'vars'>) {
+  const scratch = inputs.length + outputs.length;
+  return {
+    scratch,
+    local: scratch + 1,
+    counters: scratch + 2,
+    vars: scratch + 3,
+    count: scratch + 3 + vars.length,
+  };
+}
 
 /** Scratch buffers start at multiples of this many bytes. */
 export const ALIGNMENT = 64;
@@ -68,7 +95,13 @@ export function alignUp(bytes: number): number {
 export type Target =
   | { readonly kind: 'graph' }
   | { readonly kind: 'kernels' }
-  | { readonly kind: 'wasm'; readonly relaxedSimd: boolean; readonly maximumPages: number };
+  | {
+      readonly kind: 'wasm';
+      readonly relaxedSimd: boolean;
+      readonly maximumPages: number;
+      /** Most threads that may run a program together; 1: memory is not shared. */
+      readonly threads: number;
+    };
 
 /** Code for one kind of target. */
 export type Code =
@@ -82,4 +115,6 @@ export type Code =
       readonly kind: 'wasm';
       readonly program: Program;
       readonly bytes: Uint8Array<ArrayBuffer>;
+      /** Loops that threads share in one run: each needs an i32 that the host clears before. */
+      readonly sharedLoops: number;
     };

@@ -280,7 +280,7 @@ class Captured {
     }
   }
 
-  #runNow(args: readonly Tensor[], vars: ReadonlyMap<string, number>): unknown {
+  async #runNow(args: readonly Tensor[], vars: ReadonlyMap<string, number>): Promise<unknown> {
     const inputs = this.#sources.map((source) => this.#storageOf(source, args));
     const { results } = this.#trace;
     const made: Storage[] = [];
@@ -302,7 +302,7 @@ class Captured {
         made.push(storage);
         targets.push(storage);
       });
-      this.#executable.run(
+      await this.#executable.run(
         inputs.map((s) => s.allocation),
         targets.map((s) => s.allocation),
         vars,

@@ -109,7 +109,7 @@ async function compute(device: Device, lazies: readonly Lazy[]): Promise<void> {
   const results: Storage[] = [];
   try {
     for (const node of outputs) results.push(allocate(device, node.dtype, node.shape, node.op));
-    executable.run(
+    await executable.run(
       storages.map((s) => s.allocation),
       results.map((s) => s.allocation),
       new Map(),

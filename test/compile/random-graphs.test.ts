@@ -6,6 +6,10 @@ import { anyGraphRecipe, buildGraph, type Recipe } from '../support/random-graph
 import { firstDifference, numbers, runGraph } from '../support/run-graph.ts';
 
 const oracle = new GraphInterpreter();
+/** Every program goes to the threads, however short. */
+const threaded = [false, true].map(
+  (relaxedSimd) => new WasmDevice({ relaxedSimd, threads: 3, worthThreads: 0 }),
+);
 const EPS = 2 ** -23;
 
 /** Errors of a chain of sums and products grow with its length. */
@@ -23,18 +27,23 @@ async function compare(recipe: Recipe, seed: number): Promise<void> {
   );
   for (const relaxed of [false, true]) {
     const kernels = new KernelInterpreter(relaxed);
-    const wasm = new WasmDevice(relaxed);
-    const [fused, apart, code, codeApart] = [
+    const wasm = new WasmDevice({ relaxedSimd: relaxed, threads: 1 });
+    const together = threaded[Number(relaxed)];
+    const [fused, apart, code, codeApart, shared, sharedApart] = [
       await runGraph(kernels, outputs, inputs, values, { fuse: true }),
       await runGraph(kernels, outputs, inputs, values, { fuse: false }),
       await runGraph(wasm, outputs, inputs, values, { fuse: true }),
       await runGraph(wasm, outputs, inputs, values, { fuse: false }),
+      await runGraph(together, outputs, inputs, values, { fuse: true }),
+      await runGraph(together, outputs, inputs, values, { fuse: false }),
     ];
     outputs.forEach((_, o) => {
       const where = `${description}, output ${o}, relaxed ${relaxed}`;
       expect(firstDifference(fused[o], apart[o]), `fusion changes bits: ${where}`).toBe(-1);
       expect(firstDifference(fused[o], code[o]), `wasm is not the kernel: ${where}`).toBe(-1);
       expect(firstDifference(apart[o], codeApart[o]), `unfused wasm: ${where}`).toBe(-1);
+      expect(firstDifference(fused[o], shared[o]), `threads change bits: ${where}`).toBe(-1);
+      expect(firstDifference(apart[o], sharedApart[o]), `unfused threads: ${where}`).toBe(-1);
       for (let i = 0; i < wanted[o].length; i++) {
         const [x, y] = [fused[o][i], wanted[o][i]];
         if (Object.is(x, y) || x === y) continue;

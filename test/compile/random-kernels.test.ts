@@ -12,23 +12,25 @@ import { anyRecipe, buildRecipe, decoded, recipeArguments } from '../support/ran
 function programOf(kernel: Kernel): Program {
   let inputs = 0;
   let outputs = 0;
-  let scratchBytes = 0;
+  let localBytes = 0;
   const places = kernel.buffers.map(
     ({ role }): Place =>
       role === 'in' ? { kind: 'input', index: inputs++ } : { kind: 'output', index: outputs++ },
   );
   for (const { size, dtype } of kernel.locals) {
-    places.push({ kind: 'scratch', offset: scratchBytes });
-    scratchBytes += alignUp(size * DTYPES[dtype].bytes);
+    places.push({ kind: 'local', offset: localBytes });
+    localBytes += alignUp(size * DTYPES[dtype].bytes);
   }
   const bindings = (role: string) => kernel.buffers.filter((b) => b.role === role);
   return {
     kernels: [kernel],
-    steps: [{ kernel: 0, label: kernel.name, places }],
+    steps: [{ kernel: 0, label: kernel.name, barrier: false, places }],
     inputs: bindings('in'),
     outputs: bindings('out').map((b) => ({ ...b, mayReuse: undefined })),
     vars: kernel.vars,
-    scratchBytes,
+    scratchBytes: 0,
+    localBytes,
+    instructions: 1,
   };
 }
 
@@ -43,12 +45,19 @@ function isForWasm(kernel: Kernel): boolean {
   return plain && kernel.body.every(supported);
 }
 
-async function runOnWasm(kernel: Kernel, buffers: readonly TypedArray[], vars: readonly number[]) {
-  const device = new WasmDevice(true);
-  if (device.target.kind !== 'wasm') throw new Error('not a wasm target');
+const devices = [1, 3].map(
+  (threads) => new WasmDevice({ relaxedSimd: true, threads, worthThreads: 0 }),
+);
+
+async function runOnWasm(
+  device: WasmDevice,
+  kernel: Kernel,
+  buffers: readonly TypedArray[],
+  vars: readonly number[],
+) {
   const program = programOf(kernel);
-  const { bytes } = emitWasm(program, device.target);
-  const executable = await device.load({ kind: 'wasm', program, bytes });
+  const { bytes, sharedLoops } = emitWasm(program, device.target);
+  const executable = await device.load({ kind: 'wasm', program, bytes, sharedLoops });
   const allocations = buffers.map((data) => {
     const allocation = device.allocate(data.byteLength);
     device.write(allocation, data);
@@ -56,7 +65,7 @@ async function runOnWasm(kernel: Kernel, buffers: readonly TypedArray[], vars: r
   });
   const ofRole = (role: string) => allocations.filter((_, i) => kernel.buffers[i].role === role);
   const values = new Map(kernel.vars.map((v, i) => [v.name, vars[i]]));
-  executable.run(ofRole('in'), ofRole('out'), values);
+  await executable.run(ofRole('in'), ofRole('out'), values);
   const out = kernel.buffers.findIndex((b) => b.role === 'out');
   return device.read(allocations[out], kernel.buffers[out].dtype, buffers[out].length);
 }
@@ -74,12 +83,17 @@ describe('random kernels', () => {
           const { check } = interpretKernel(kernel, { buffers, vars }, { fusedFma: true });
           if (check) {
             const wanted = `index ${check.value} is out of range; expected 0 to ${check.size - 1}`;
-            await expect(runOnWasm(kernel, copies, vars)).rejects.toThrow(wanted);
+            const [alone, together] = devices.map((d) => runOnWasm(d, kernel, copies, vars));
+            await expect(alone).rejects.toThrow(wanted);
+            // Threads go on to the end of their pieces: any of the offenders may be the one named.
+            await expect(together).rejects.toThrow('is out of range; expected 0 to');
             return;
           }
           const out = kernel.buffers.findIndex((b) => b.role === 'out');
-          const got = await runOnWasm(kernel, copies, vars);
-          expect(decoded(recipe.output, got)).toEqual(decoded(recipe.output, buffers[out]));
+          for (const device of devices) {
+            const got = await runOnWasm(device, kernel, copies, vars);
+            expect(decoded(recipe.output, got)).toEqual(decoded(recipe.output, buffers[out]));
+          }
         }),
         { numRuns: Number(process.env.FUZZ_RUNS ?? 300) },
       );

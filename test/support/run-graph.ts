@@ -23,7 +23,7 @@ export async function runGraph(
   });
   const targets = outputs.map((o) => device.allocate(sizeOf(o.shape) * DTYPES[o.dtype].bytes));
   try {
-    executable.run(sources, targets, vars);
+    await executable.run(sources, targets, vars);
     return outputs.map((o, i) => device.read(targets[i], o.dtype, sizeOf(o.shape)));
   } finally {
     for (const a of [...sources, ...targets]) device.free(a);

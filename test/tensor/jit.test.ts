@@ -157,7 +157,7 @@ describe('jit', () => {
 
   it('keeps what it captured until it is disposed of, and no longer', async () => {
     // A device of its own: what other tests left to the collector must not be counted.
-    const device = new WasmDevice(false);
+    const device = new WasmDevice({ relaxedSimd: false, threads: 1 });
     const before = device.liveBytes;
     const outer = tensor([1, 2, 3], { device });
     const add = jit((x: Tensor) => x.add(outer));
@@ -174,7 +174,7 @@ describe('jit', () => {
 
   it('leaves no memory behind', async () => {
     // A device of its own: what other tests left to the collector must not be counted.
-    const device = new WasmDevice(false);
+    const device = new WasmDevice({ relaxedSimd: false, threads: 1 });
     // In scopes: no handle is left to the collector, which could free it while the test counts.
     const w = await scope(async () => {
       const cell = new Cell(random.normal([64, 64], { device }));

@@ -1,15 +1,20 @@
 import { indexingText } from '../../ir/graph/ops/indexing.ts';
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
+import { add, type Index, LANE, LANES, mul } from '../../ir/kernel/index-expr.ts';
 import type { Buffer } from '../../ir/kernel/types.ts';
 import { maxDim } from '../../ir/shape.ts';
 import type { ExpressionLowering } from '../lower/expression.ts';
 import { loopOver, vectorAxis } from '../lower/map-kernel.ts';
 import { linearIndex } from '../lower/movement.ts';
 
+/** Vectors of a thread's share of the columns: whole cache lines, so that no two threads meet. */
+const SHARE = 4;
+
 /**
  * Copies x, then puts or adds the updates one after the other in row-major order of the index:
- * equal places always meet in the same order.
+ * equal places always meet in the same order. Threads share the last axis where it is not the one
+ * that is indexed, each doing all rows of its columns.
  */
 export function buildScatter(
   b: KernelBuilder,
@@ -19,23 +24,41 @@ export function buildScatter(
 ): void {
   const [x, index, updates] = node.src;
   const { axis, mode } = node.arg;
-  loopOver(b, x.shape, vectorAxis(x.shape), (at) => {
+  const copy = (at: readonly Index[]) => {
     b.store(out, linearIndex(at, x.shape), lowering.evaluate(x, at));
-  });
-  // Lanes may write together only where one index serves them all.
-  const along = vectorAxis(index.shape);
-  const vector = along !== axis && repeatsAlong(index, along) ? along : -1;
+  };
   const what = indexingText('scatter', x.shape, axis);
-  loopOver(b, index.shape, vector, (at) => {
+  const update = (at: readonly Index[]) => {
     const place = b.checked(lowering.evaluate(index, at), maxDim(x.shape[axis]), what);
     const target = linearIndex(
       at.map((i, a) => (a === axis ? place : i)),
       x.shape,
     );
-    const update = lowering.evaluate(updates, at);
-    const value = mode === 'add' ? b.binary('add', b.load(out, target), update) : update;
-    b.store(out, target, value);
-  });
+    const value = lowering.evaluate(updates, at);
+    b.store(out, target, mode === 'add' ? b.binary('add', b.load(out, target), value) : value);
+  };
+  // Lanes may write together only where one index serves them all.
+  const last = x.shape.length - 1;
+  const along = vectorAxis(index.shape);
+  const together = along !== axis && repeatsAlong(index, along);
+  const width = x.shape[last];
+  if (together && along === last && typeof width === 'number' && width % LANES === 0) {
+    const vectors = width / LANES;
+    const share = vectors % SHARE === 0 ? SHARE : 1;
+    b.loop(vectors / share, 'thread', [], (part) => {
+      const columns = (body: (at: readonly Index[]) => void) => (rows: readonly Index[]) => {
+        b.loop(share, 'serial', [], (v) => {
+          const vector = add(mul(part, share * LANES), add(mul(v, LANES), LANE));
+          body([...rows.slice(0, last), vector]);
+        });
+      };
+      loopOver(b, [...x.shape.slice(0, last), 1], -1, 'serial', columns(copy));
+      loopOver(b, [...index.shape.slice(0, last), 1], -1, 'serial', columns(update));
+    });
+    return;
+  }
+  loopOver(b, x.shape, vectorAxis(x.shape), 'serial', copy);
+  loopOver(b, index.shape, together ? along : -1, 'serial', update);
 }
 
 function repeatsAlong(index: Node, axis: number): boolean {

@@ -152,7 +152,7 @@ function mapOver(
   toIndex: (index: readonly Index[]) => readonly Index[],
 ): LoweredKernel {
   return buildWith(plan, options, ({ b, lowering, outs }) => {
-    loopOver(b, shape, vector, (place) => {
+    loopOver(b, shape, vector, 'thread', (place) => {
       const index = toIndex(place);
       const values = plan.stored.map((root) => lowering.evaluate(root, index));
       values.forEach((value, i) => {

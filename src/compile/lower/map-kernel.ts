@@ -17,20 +17,23 @@ export function vectorAxis(shape: Shape): number {
  * holds the lane), what is left one by one.
  *
  * @param vector the axis of vectors, or -1 for none
+ * @param outermost whether threads may share the turns of the outermost loop
  */
 export function loopOver(
   b: KernelBuilder,
   shape: Shape,
   vector: number,
+  outermost: 'thread' | 'serial',
   body: (index: readonly Index[]) => void,
 ): void {
+  const shared = shape.findIndex((dim) => dim !== 1);
   const descend = (axis: number, index: readonly Index[]): void => {
     if (axis === shape.length) {
       body(index);
       return;
     }
     const dim = shape[axis];
-    const kind = axis === 0 ? 'thread' : 'serial';
+    const kind = axis === shared ? outermost : 'serial';
     if (dim === 1) {
       descend(axis + 1, [...index, ZERO]);
       return;

@@ -1,4 +1,6 @@
-import { alignUp } from '../../ir/program.ts';
+import { DTYPES } from '../../ir/dtype.ts';
+import type { Kernel } from '../../ir/kernel/types.ts';
+import { alignUp, type Place } from '../../ir/program.ts';
 
 /** A buffer that lives in the arena from one step to another (both inclusive). */
 export interface Lifetime {
@@ -34,4 +36,15 @@ export function planArena(lifetimes: readonly Lifetime[]): { offsets: number[]; 
     total = Math.max(total, offset + size);
   }
   return { offsets, bytes: total };
+}
+
+/** A kernel's locals one after the other in the arena of the thread that runs it. */
+export function placeLocals({ locals }: Kernel): { places: Place[]; bytes: number } {
+  let bytes = 0;
+  const places = locals.map((local): Place => {
+    const offset = bytes;
+    bytes += alignUp(local.size * DTYPES[local.dtype].bytes);
+    return { kind: 'local', offset };
+  });
+  return { places, bytes };
 }

@@ -2,7 +2,8 @@ import { kernelCost } from '../../ir/kernel/cost.ts';
 import type { Place, Program } from '../../ir/program.ts';
 
 function formatPlace(place: Place): string {
-  return place.kind === 'scratch' ? `@${place.offset}` : `${place.kind}${place.index}`;
+  if (place.kind === 'scratch') return `@${place.offset}`;
+  return place.kind === 'local' ? `own@${place.offset}` : `${place.kind}${place.index}`;
 }
 
 /** The schedule as text: one step a line, with its arguments, work and traffic. */
@@ -12,7 +13,8 @@ export function printSchedule(program: Program): string {
     const { flops, loads, stores } = costs[step.kernel];
     const work = `${(flops / 1e6).toFixed(2)} MFLOP ${((loads + stores) / 1e6).toFixed(2)} MB`;
     const places = step.places.map(formatPlace).join(' ');
-    return `${String(i).padStart(4)} kernel ${step.kernel} ${step.label} (${work}) ${places}`;
+    const barrier = step.barrier ? '|' : ' ';
+    return `${String(i).padStart(4)}${barrier}kernel ${step.kernel} ${step.label} (${work}) ${places}`;
   });
   const { kernels, inputs, outputs, scratchBytes } = program;
   const head =

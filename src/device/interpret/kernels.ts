@@ -30,6 +30,7 @@ export class KernelInterpreter extends HostMemory implements Device {
       const scratch = new ArrayBuffer(program.scratchBytes);
       const locate = (place: Place): [ArrayBuffer, number] => {
         if (place.kind === 'scratch') return [scratch, place.offset];
+        if (place.kind === 'local') throw new InternalError('the interpreter makes its own locals');
         const list = place.kind === 'input' ? inputs : outputs;
         return [this.bufferOf(list[place.index]), 0];
       };

@@ -2,16 +2,27 @@ import { debug, debugging } from '../../base/env.ts';
 import { InternalError } from '../../base/errors.ts';
 import { arrayClass, DTYPES, type DType, type TypedArray } from '../../ir/dtype.ts';
 import { indexOutOfRange } from '../../ir/graph/ops/indexing.ts';
-import { type Code, FAILURE_RECORD, type Program, type Target } from '../../ir/program.ts';
+import {
+  type Code,
+  FAILURE_RECORD,
+  type Program,
+  type Target,
+  tableSlots,
+} from '../../ir/program.ts';
 import type { Allocation, Device, Executable } from '../types.ts';
+import { CONTROL_BYTES, MAX_THREADS } from './control.ts';
 import { Heap } from './heap.ts';
+import { Pool } from './pool.ts';
 import { traceRun } from './trace.ts';
 
 const PAGE = 65536;
 /** 4 GiB: what 32-bit addresses reach. */
 const MAXIMUM_PAGES = 65536;
-/** The first bytes hold the failure record; address 0 stays unused. */
-const RESERVED = 1024;
+/**
+ * Programs of fewer instructions run on the calling thread: waking others takes some 50
+ * microseconds.
+ */
+const WORTH_THREADS = 400_000;
 
 interface WasmAllocation extends Allocation {
   readonly offset: number;
@@ -19,26 +30,56 @@ interface WasmAllocation extends Allocation {
 
 /** What a module made by the emitter exports. */
 interface Exports {
-  readonly run: (table: number) => number;
+  readonly run: (
+    table: number,
+    thread: number,
+    threads: number,
+    from: number,
+    to: number,
+  ) => number;
   readonly [kernel: string]: unknown;
 }
 
-/** WebAssembly with SIMD on one thread; all programs share one linear memory. */
+export interface WasmDeviceOptions {
+  /** The engine fuses multiply-adds. */
+  readonly relaxedSimd: boolean;
+  /** Threads that run long programs; 1: all runs on the calling thread, and memory is its own. */
+  readonly threads: number;
+  /** Instructions from which on a program goes to the threads. */
+  readonly worthThreads?: number;
+}
+
+/** A memory that may grow to 4 GiB, or as far as the engine lets one. */
+function makeMemory(initial: number, shared: boolean): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial, maximum: MAXIMUM_PAGES, shared });
+}
+
+/**
+ * WebAssembly with SIMD; all programs share one linear memory. With several threads that memory is
+ * shared with workers, which run long programs together while the calling thread stays free.
+ */
 export class WasmDevice implements Device {
   readonly name = 'wasm';
-  readonly target: Target;
+  readonly target: Target & { readonly kind: 'wasm' };
   readonly #memory: WebAssembly.Memory;
   readonly #heap: Heap;
   /** One arena serves all programs, since they run one after the other. */
   #scratch: WasmAllocation | undefined;
+  /** The threads' own arenas, one after the other. */
+  #locals: WasmAllocation | undefined;
   #overhead = 0;
+  #pool: Pool | undefined;
+  #programs = 0;
+  readonly #worthThreads: number;
 
-  /** @param relaxedSimd the engine fuses multiply-adds */
-  constructor(relaxedSimd: boolean) {
+  constructor(options: WasmDeviceOptions) {
+    const { relaxedSimd, worthThreads = WORTH_THREADS } = options;
+    const threads = Math.min(options.threads, MAX_THREADS);
     const initial = 256;
-    this.target = { kind: 'wasm', relaxedSimd, maximumPages: MAXIMUM_PAGES };
-    this.#memory = new WebAssembly.Memory({ initial, maximum: MAXIMUM_PAGES });
-    this.#heap = new Heap(RESERVED, initial * PAGE);
+    this.#memory = makeMemory(initial, threads > 1);
+    this.target = { kind: 'wasm', relaxedSimd, maximumPages: MAXIMUM_PAGES, threads };
+    this.#worthThreads = worthThreads;
+    this.#heap = new Heap(CONTROL_BYTES, initial * PAGE);
   }
 
   /** Bytes held by arrays; the programs' own tables and scratch are not counted. */
@@ -90,40 +131,74 @@ export class WasmDevice implements Device {
   read(allocation: Allocation, dtype: DType, size: number): TypedArray {
     const { offset } = allocation as WasmAllocation;
     const bytes = size * DTYPES[dtype].bytes;
-    return new (arrayClass(dtype))(this.#memory.buffer.slice(offset, offset + bytes));
+    const copy = new Uint8Array(bytes);
+    copy.set(new Uint8Array(this.#memory.buffer, offset, bytes));
+    return new (arrayClass(dtype))(copy.buffer);
   }
 
   async load(code: Code): Promise<Executable> {
     if (code.kind !== 'wasm') throw new InternalError(`wasm cannot run ${code.kind}`);
-    const { program, bytes } = code;
-    const { instance } = await WebAssembly.instantiate(bytes, { env: { memory: this.#memory } });
-    const exports = instance.exports as unknown as Exports;
-    const { inputs, outputs, vars } = program;
-    const slots = inputs.length + outputs.length + 1 + vars.length;
-    const table = this.#own(slots * 4);
+    const { program, bytes, sharedLoops } = code;
+    const module = await WebAssembly.compile(bytes);
+    const { exports } = await WebAssembly.instantiate(module, { env: { memory: this.#memory } });
+    const own = exports as unknown as Exports;
+    const id = this.#programs++;
+    const slots = tableSlots(program);
+    const { threads } = this.target;
+    const together = threads > 1 && program.instructions >= this.#worthThreads;
+    const table = this.#own((slots.count + sharedLoops) * 4);
+    const counters = table.offset + slots.count * 4;
     return {
       run: (sources, targets, values) => {
-        const scratch = this.#reserve(program.scratchBytes);
-        const entries = new Int32Array(this.#memory.buffer, table.offset, slots);
-        sources.forEach((a, i) => {
-          entries[i] = (a as WasmAllocation).offset;
-        });
-        targets.forEach((a, i) => {
-          entries[inputs.length + i] = (a as WasmAllocation).offset;
-        });
-        entries[inputs.length + outputs.length] = scratch.offset;
-        vars.forEach((v, i) => {
-          entries[inputs.length + outputs.length + 1 + i] = values.get(v.name) ?? v.max;
-        });
-        const failed = debugging(2)
-          ? traceRun(program, exports, entries, debug, () => this.#failure()[0] !== 0)
-          : exports.run(table.offset);
-        if (failed > 0) this.#throwFailure(program, failed - 1);
+        const entries = this.#fill(program, table, counters, sources, targets, values);
+        new Int32Array(this.#memory.buffer, counters, sharedLoops).fill(0);
+        const check = (failed: number) => {
+          if (failed > 0) this.#throwFailure(program, failed - 1);
+        };
+        const to = program.steps.length;
+        if (debugging(2)) {
+          const failed = () => this.#failure()[0] !== 0;
+          return check(traceRun(program, own, entries, debug, failed));
+        }
+        if (!together) return check(own.run(table.offset, 0, 1, 0, to));
+        this.#pool ??= new Pool(this.#memory, threads);
+        this.#pool.load(id, module);
+        return this.#pool.run({ executable: id, table: table.offset, from: 0, to }).then(check);
       },
       dispose: () => {
+        this.#pool?.unload(id);
         this.#disown(table);
       },
     };
+  }
+
+  /** Writes the table of a run. */
+  #fill(
+    program: Program,
+    table: WasmAllocation,
+    counters: number,
+    sources: readonly Allocation[],
+    targets: readonly Allocation[],
+    values: ReadonlyMap<string, number>,
+  ): Int32Array {
+    this.#scratch = this.#reserve(this.#scratch, program.scratchBytes);
+    this.#locals = this.#reserve(this.#locals, program.localBytes * this.target.threads);
+    const slots = tableSlots(program);
+    // Views are made anew: memory may just have grown.
+    const entries = new Int32Array(this.#memory.buffer, table.offset, slots.count);
+    sources.forEach((a, i) => {
+      entries[i] = (a as WasmAllocation).offset;
+    });
+    targets.forEach((a, i) => {
+      entries[program.inputs.length + i] = (a as WasmAllocation).offset;
+    });
+    entries[slots.scratch] = this.#scratch.offset;
+    entries[slots.local] = this.#locals.offset;
+    entries[slots.counters] = counters;
+    program.vars.forEach((v, i) => {
+      entries[slots.vars + i] = values.get(v.name) ?? v.max;
+    });
+    return entries;
   }
 
   #failure(): Int32Array {
@@ -137,12 +212,12 @@ export class WasmDevice implements Device {
     throw indexOutOfRange(program.kernels[program.steps[step].kernel].checks[check], value, size);
   }
 
-  #reserve(bytes: number): WasmAllocation {
-    if (this.#scratch && this.#scratch.bytes >= bytes) return this.#scratch;
-    if (this.#scratch) this.#disown(this.#scratch);
-    this.#scratch = undefined;
-    this.#scratch = this.#own(bytes);
-    return this.#scratch;
+  /** The arena itself where it is large enough, else a larger one in its place. */
+  #reserve(arena: WasmAllocation | undefined, bytes: number): WasmAllocation {
+    if (arena && arena.bytes >= bytes) return arena;
+    const larger = this.#own(bytes);
+    if (arena) this.#disown(arena);
+    return larger;
   }
 
   #own(bytes: number): WasmAllocation {

@@ -1,8 +1,9 @@
 import { InternalError } from '../../base/errors.ts';
-import type { Place, Program } from '../../ir/program.ts';
+import { sharedLoops } from '../../ir/kernel/threads.ts';
+import { type Place, type Program, tableSlots } from '../../ir/program.ts';
 
 /**
- * Runs a program kernel by kernel, timing each: slower than `run`, for TERSOR_DEBUG=2.
+ * Runs a program kernel by kernel on the calling thread, timing each: for TERSOR_DEBUG=2.
  *
  * @returns as the module's `run`
  */
@@ -13,28 +14,31 @@ export function traceRun(
   write: (text: string) => void,
   failed: () => boolean,
 ): number {
-  const { inputs, outputs, vars } = program;
-  const scratch = inputs.length + outputs.length;
+  const { inputs, vars } = program;
+  const slots = tableSlots(program);
   const address = (place: Place): number => {
     if (place.kind === 'input') return entries[place.index];
     if (place.kind === 'output') return entries[inputs.length + place.index];
-    return entries[scratch] + place.offset;
+    return entries[place.kind === 'local' ? slots.local : slots.scratch] + place.offset;
   };
   const lines: string[] = [];
   let total = 0;
   let stopped = 0;
+  let loops = 0;
   for (const [i, step] of program.steps.entries()) {
     const kernel = program.kernels[step.kernel];
     const call = exports[`${kernel.name}_${step.kernel}`];
     if (typeof call !== 'function')
       throw new InternalError(`no kernel ${step.kernel} in the module`);
     const values = kernel.vars.map(
-      (v) => entries[scratch + 1 + vars.findIndex((known) => known.name === v.name)],
+      (v) => entries[slots.vars + vars.findIndex((known) => known.name === v.name)],
     );
     const start = performance.now();
-    call(...step.places.map(address), ...values);
+    // Kernels of a single thread take no counters and leave these out.
+    call(...step.places.map(address), ...values, entries[slots.counters] + loops * 4, 1);
     const time = performance.now() - start;
     total += time;
+    loops += sharedLoops(kernel).length;
     lines.push(`${String(i).padStart(4)} ${time.toFixed(3).padStart(9)} ms  ${step.label}`);
     if (kernel.checks.length > 0 && failed()) {
       stopped = i + 1;

@@ -18,6 +18,11 @@ const LOOP_TURN = 2;
 
 /** Estimates a kernel's cost. A loop whose extent depends on others counts at their mean. */
 export function kernelCost(kernel: Kernel): KernelCost {
+  return blockCost(kernel.body);
+}
+
+/** The same for some of a kernel's statements. */
+export function blockCost(block: readonly Statement[]): KernelCost {
   const total = { flops: 0, loads: 0, stores: 0, instructions: 0 };
   const means = new Map<number, number>();
   const count = (statements: readonly Statement[], turns: number): void => {
@@ -37,7 +42,7 @@ export function kernelCost(kernel: Kernel): KernelCost {
       } else total.flops += turns * flopsOf(statement);
     }
   };
-  count(kernel.body, 1);
+  count(block, 1);
   return total;
 }
 

@@ -7,6 +7,11 @@ import type { Helper } from './instructions.ts';
 export interface EmitOptions {
   /** Emit fused multiply-adds; without them they are rounded twice. */
   readonly relaxedSimd: boolean;
+  /**
+   * Several threads may run a kernel together: it takes the address of its shared loops' counters
+   * and the number of threads as its last parameters.
+   */
+  readonly shared: boolean;
   /** The function number of a helper, added to the module on first use. */
   readonly helper: (name: Helper) => number;
 }

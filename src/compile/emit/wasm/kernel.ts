@@ -1,7 +1,9 @@
 import { type BlockType, FunctionBuilder, type ValType } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
 import { DTYPES } from '../../../ir/dtype.ts';
+import { blockCost } from '../../../ir/kernel/cost.ts';
 import { type Atom, type Index, LANES, range, type Term } from '../../../ir/kernel/index-expr.ts';
+import { sharedLoops } from '../../../ir/kernel/threads.ts';
 import type {
   Buffer,
   CheckedValue,
@@ -13,16 +15,30 @@ import type {
   Value,
 } from '../../../ir/kernel/types.ts';
 import { FAILURE_RECORD } from '../../../ir/program.ts';
-import { AddressPlan, growsOnly, type Pointer, pointerOf } from './addresses.ts';
+import {
+  AddressPlan,
+  growsOnly,
+  type MovingPointer,
+  type Pointer,
+  pointerOf,
+} from './addresses.ts';
 import { type EmitOptions, type Emitter, wasmType } from './emitter.ts';
 import { emitLoad, emitStore } from './memory.ts';
 import { countUses, type Uses } from './uses.ts';
 import { emitOperation } from './values.ts';
 
-/** Emits one kernel: parameters are the addresses of its buffers and locals, then its vars. */
+/**
+ * Emits one kernel: parameters are the addresses of its buffers and locals, then its vars, then for
+ * shared kernels the address of their counters and the number of threads.
+ */
 export function emitKernel(kernel: Kernel, options: EmitOptions): FunctionBuilder {
   return new KernelEmitter(kernel, options).emit();
 }
+
+/** A shared loop is dealt out in about so many pieces for each thread, so that none waits long. */
+const PIECES = 4;
+/** Fewer instructions than this are not worth a turn at the counter. */
+const LEAST_PIECE = 4000;
 
 /** Locals known in one block: addresses and parts of indices, by key. */
 type Known = Map<string, number>;
@@ -40,11 +56,19 @@ class KernelEmitter implements Emitter {
   readonly #counters = new Map<string, number>();
   /** Locals of checked indices, by atom key. */
   readonly #data = new Map<string, number>();
+  /** Loops whose turns threads share, in order of their counters. */
+  readonly #shared: readonly Loop[];
+  readonly #counterBase: number;
+  readonly #threads: number;
   #known: Known[] = [new Map()];
 
   constructor(kernel: Kernel, options: EmitOptions) {
     const buffers = [...kernel.buffers, ...kernel.locals];
     const params = [...buffers, ...kernel.vars].map((): ValType => 'i32');
+    this.#counterBase = params.length;
+    this.#threads = params.length + 1;
+    if (options.shared) params.push('i32', 'i32');
+    this.#shared = options.shared ? sharedLoops(kernel) : [];
     this.f = new FunctionBuilder({ params, results: [] });
     this.options = options;
     this.#kernel = kernel;
@@ -118,7 +142,12 @@ class KernelEmitter implements Emitter {
     this.push(value.a);
     f.emit('local.tee', local).emit('i32.const', value.size).emit('i32.ge_u');
     f.if(() => {
-      f.emit('i32.const', FAILURE_RECORD).emit('i32.load').emit('i32.eqz');
+      f.emit('i32.const', FAILURE_RECORD);
+      if (this.options.shared) {
+        // Of threads that find one at the same time, one records it.
+        f.emit('i32.const', 0).emit('i32.const', 1).emit('i32.atomic.rmw.cmpxchg');
+      } else f.emit('i32.load');
+      f.emit('i32.eqz');
       f.if(() => {
         const record = (offset: number, push: () => void) => {
           f.emit('i32.const', FAILURE_RECORD);
@@ -166,9 +195,19 @@ class KernelEmitter implements Emitter {
   }
 
   #loop(loop: Loop): void {
+    const addresses = this.#plan.of(loop);
+    for (const pointer of addresses.fixed) this.#pointer(pointer);
+    const counter = this.f.local('i32');
+    this.#counters.set(loop.atom.key, counter);
+    const number = this.#shared.indexOf(loop);
+    if (number < 0) this.#wholeLoop(loop, addresses.moving, counter);
+    else this.#sharedLoop(loop, addresses.moving, counter, number);
+  }
+
+  /** All turns, one after the other. */
+  #wholeLoop(loop: Loop, pointers: readonly MovingPointer[], counter: number): void {
     const { f } = this;
     const { extent } = loop.atom;
-    const addresses = this.#plan.of(loop);
     const carried = loop.carried.map((c) => ({ ...c, local: f.local(wasmType(c.inside)) }));
     for (const { init, local } of carried) {
       this.push(init);
@@ -178,45 +217,106 @@ class KernelEmitter implements Emitter {
       this.#locals.set(inside, local);
       this.#locals.set(result, local);
     }
-    for (const pointer of addresses.fixed) this.#pointer(pointer);
-    const moving = addresses.moving.map(({ pointer, start, step }) => {
-      const local = f.local('i32');
-      this.#pushPointer(start);
-      f.emit('local.set', local);
-      return { pointer, local, bytes: step * DTYPES[pointer.buffer.dtype].bytes };
-    });
-    const counter = f.local('i32');
+    const moving = this.#startPointers(pointers);
     const end = extent.isConstant ? undefined : this.#extent(extent);
     f.emit('i32.const', 0).emit('local.set', counter);
-    this.#counters.set(loop.atom.key, counter);
-    const turns = () => {
-      f.loop(() => {
-        this.#known.push(new Map(moving.map((m) => [m.pointer.key, m.local])));
-        this.#block(loop.body);
+    const pushEnd = () => {
+      if (end === undefined) f.emit('i32.const', extent.constant);
+      else f.emit('local.get', end);
+    };
+    const turns = () =>
+      this.#turns(loop, moving, counter, pushEnd, () => {
         // All next values are read before any carried value changes.
         for (const { next } of carried) this.push(next);
         for (const { local } of [...carried].reverse()) f.emit('local.set', local);
-        for (const { local, bytes } of moving) {
-          f.emit('local.get', local)
-            .emit('i32.const', bytes)
-            .emit('i32.add')
-            .emit('local.set', local);
-        }
-        f.emit('local.get', counter)
-          .emit('i32.const', 1)
-          .emit('i32.add')
-          .emit('local.tee', counter);
-        if (end === undefined) f.emit('i32.const', extent.constant);
-        else f.emit('local.get', end);
-        f.emit('i32.lt_s').emit('br_if', 0);
-        this.#known.pop();
       });
-    };
     if (end === undefined && extent.constant > 0) turns();
     else if (end !== undefined) {
       f.emit('local.get', end).emit('i32.const', 0).emit('i32.gt_s');
       this.branch(turns);
     }
+  }
+
+  /**
+   * Threads take pieces of the loop from a common counter until nothing is left: one that is slower,
+   * or late, takes fewer.
+   */
+  #sharedLoop(
+    loop: Loop,
+    pointers: readonly MovingPointer[],
+    counter: number,
+    number: number,
+  ): void {
+    const { f } = this;
+    const [end, piece, first, last] = [
+      this.#extent(loop.atom.extent),
+      f.local('i32'),
+      f.local('i32'),
+      f.local('i32'),
+    ];
+    const cost = Math.max(1, blockCost(loop.body).instructions);
+    const least = Math.ceil(LEAST_PIECE / cost);
+    f.emit('local.get', end).emit('local.get', this.#threads);
+    f.emit('i32.const', PIECES).emit('i32.mul').emit('i32.div_u');
+    f.emit('local.tee', piece).emit('i32.const', least);
+    f.emit('local.get', piece).emit('i32.const', least).emit('i32.gt_s');
+    f.emit('select').emit('local.set', piece);
+    const starts = this.#startPointers(pointers);
+    const moving = starts.map((m) => ({ ...m, local: f.local('i32') }));
+    f.block(() => {
+      f.loop(() => {
+        f.emit('local.get', this.#counterBase).emit('local.get', piece);
+        f.emit('i32.atomic.rmw.add', { offset: number * 4 }).emit('local.tee', first);
+        f.emit('local.get', end).emit('i32.ge_s').emit('br_if', 1);
+        f.emit('local.get', first).emit('local.get', piece).emit('i32.add').emit('local.tee', last);
+        f.emit('local.get', end);
+        f.emit('local.get', last).emit('local.get', end).emit('i32.lt_s');
+        f.emit('select').emit('local.set', last);
+        f.emit('local.get', first).emit('local.set', counter);
+        moving.forEach(({ local, bytes }, i) => {
+          f.emit('local.get', starts[i].local).emit('local.get', first);
+          f.emit('i32.const', bytes).emit('i32.mul').emit('i32.add').emit('local.set', local);
+        });
+        this.#turns(loop, moving, counter, () => f.emit('local.get', last));
+        f.emit('br', 0);
+      });
+    });
+  }
+
+  /** Locals for the pointers that a loop moves, set to where its first turn wants them. */
+  #startPointers(pointers: readonly MovingPointer[]) {
+    return pointers.map(({ pointer, start, step }) => {
+      const local = this.f.local('i32');
+      this.#pushPointer(start);
+      this.f.emit('local.set', local);
+      return { pointer, local, bytes: step * DTYPES[pointer.buffer.dtype].bytes };
+    });
+  }
+
+  /** Turns from where the counter stands up to the end; there is at least one. */
+  #turns(
+    loop: Loop,
+    moving: readonly { pointer: Pointer; local: number; bytes: number }[],
+    counter: number,
+    pushEnd: () => void,
+    carry: () => void = () => {},
+  ): void {
+    const { f } = this;
+    f.loop(() => {
+      this.#known.push(new Map(moving.map((m) => [m.pointer.key, m.local])));
+      this.#block(loop.body);
+      carry();
+      for (const { local, bytes } of moving) {
+        f.emit('local.get', local)
+          .emit('i32.const', bytes)
+          .emit('i32.add')
+          .emit('local.set', local);
+      }
+      f.emit('local.get', counter).emit('i32.const', 1).emit('i32.add').emit('local.tee', counter);
+      pushEnd();
+      f.emit('i32.lt_s').emit('br_if', 0);
+      this.#known.pop();
+    });
   }
 
   #extent(extent: Index): number {
