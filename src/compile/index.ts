@@ -29,7 +29,8 @@ export function compile(
   const none = outputs.map(() => undefined);
   if (target.kind === 'graph') return { code: { kind: 'graph', outputs, inputs }, reuse: none };
   const start = performance.now();
-  const program = compileProgram(outputs, inputs, options);
+  const threads = target.kind === 'wasm' ? target.threads : 1;
+  const program = compileProgram(outputs, inputs, { threads, ...options });
   const planned = performance.now();
   const reuse = program.outputs.map((o) => o.mayReuse);
   if (target.kind === 'kernels') return { code: { kind: 'kernels', program }, reuse };

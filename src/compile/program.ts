@@ -25,6 +25,8 @@ export interface CompileOptions {
   /** Join operations into kernels; false gives each its own (default: TERSOR_FUSION). */
   readonly fuse?: boolean;
   readonly tiles?: GemmTiles;
+  /** Threads that will run the program together (default 1); they never change a bit. */
+  readonly threads?: number;
   /** Outputs (by number) that would like to take over the memory of an input (by number). */
   readonly donations?: ReadonlyMap<number, number>;
 }
@@ -51,7 +53,7 @@ export function compileProgram(
   const rootIds = new Set(boundaries.roots.map((r) => r.id));
   const hasBuffer = (node: Node) => node.op === 'buffer' || rootIds.has(node.id);
   const tiles = options.tiles ?? DEFAULT_TILES;
-  const lower = lowerOnce({ hasBuffer, tiles });
+  const lower = lowerOnce({ hasBuffer, tiles, threads: options.threads ?? 1 });
   const lowered = groups.map((group) => ({ group, ...lower(group) }));
   return new Assembly(copies, inputs, options.donations ?? new Map()).assemble(lowered);
 }

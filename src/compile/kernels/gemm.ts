@@ -13,6 +13,7 @@ import {
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
+import { chooseTasks, type GemmTasks } from './gemm-tasks.ts';
 
 /** Sizes of the blocks; they change the speed and never a bit of the result. */
 export interface GemmTiles {
@@ -22,7 +23,7 @@ export interface GemmTiles {
   readonly vectors: number;
   /** Depth of a packed block: the register tile's operands stay in the first-level cache. */
   readonly depth: number;
-  /** Columns of a packed block: depth x columns x 4 bytes stay in the second-level cache. */
+  /** Most columns of a packed block: depth x columns x 4 bytes stay in the second-level cache. */
   readonly columns: number;
   /** Steps of depth for each turn of the inner loop. */
   readonly unroll: number;
@@ -74,14 +75,22 @@ interface Panels {
  * of rows change its bits; columns always fill whole vectors (padded with zeros in the packed
  * block), because a fused multiply-add exists only for vectors.
  */
-export function buildGemm(b: KernelBuilder, gemm: Gemm, tiles: GemmTiles): void {
-  new GemmBuilder(b, gemm, tiles).build();
+export function buildGemm(b: KernelBuilder, gemm: Gemm, tiles: GemmTiles, threads: number): void {
+  new GemmBuilder(b, gemm, tiles, threads).build();
+}
+
+/** Some rows of a piece: whole row tiles, then single rows. */
+interface RowPart {
+  readonly start: Index;
+  readonly whole: Index;
+  readonly rest: Index;
 }
 
 class GemmBuilder {
   readonly #b: KernelBuilder;
   readonly #gemm: Gemm;
   readonly #tiles: GemmTiles;
+  readonly #tasks: GemmTasks;
   readonly #width: number;
   readonly #columns: number;
   readonly #packedB: Buffer | undefined;
@@ -89,15 +98,16 @@ class GemmBuilder {
   /** Unfinished sums between blocks of depth. */
   readonly #sums: Buffer | undefined;
 
-  constructor(b: KernelBuilder, gemm: Gemm, tiles: GemmTiles) {
+  constructor(b: KernelBuilder, gemm: Gemm, tiles: GemmTiles, threads: number) {
     this.#b = b;
     this.#gemm = gemm;
     this.#tiles = tiles;
     this.#width = tiles.vectors * LANES;
-    const panels = Math.ceil(Math.min(gemm.n, tiles.columns) / this.#width);
-    this.#columns = panels * this.#width;
+    this.#tasks = chooseTasks(gemm, tiles, threads);
+    this.#columns = this.#tasks.columns;
     const depth = Math.min(gemm.k, tiles.depth);
-    const rows = range(gemm.m).max;
+    const { rowTiles } = this.#tasks;
+    const rows = rowTiles ? (rowTiles + 1) * tiles.rows : range(gemm.m).max;
     const fewRows = gemm.m.isConstant && gemm.m.constant <= FEW_ROWS;
     if (!fewRows) {
       this.#packedB = b.buffer('packedB', gemm.dtype, this.#columns * depth, 'local');
@@ -110,26 +120,61 @@ class GemmBuilder {
   }
 
   build(): void {
-    const { batch, n } = this.#gemm;
+    const { n } = this.#gemm;
     if (n === 0) return;
-    const whole = Math.floor(n / this.#columns);
-    this.#b.loop(batch, 'thread', [], (group) => {
-      this.#b.loop(whole, 'serial', [], (block) => {
-        this.#block(group, mul(block, this.#columns), this.#columns);
-      });
-      const rest = n - whole * this.#columns;
-      if (rest > 0) this.#block(group, constant(whole * this.#columns), rest);
-    });
+    const columns = this.#columns;
+    const whole = Math.floor(n / columns);
+    this.#pieces(whole, (block) => mul(block, columns), columns);
+    const rest = n - whole * columns;
+    if (rest > 0) this.#pieces(1, () => constant(whole * columns), rest);
   }
 
-  /** All rows of some columns. */
-  #block(group: Index, column: Index, columns: number): void {
+  /** All pieces that are so many columns wide. */
+  #pieces(count: number, column: (block: Index) => Index, columns: number): void {
+    const { batch } = this.#gemm;
+    for (const { parts, part } of this.#rowParts()) {
+      this.#b.loop(batch * parts * count, 'thread', [], (piece) => {
+        const block = mod(piece, count);
+        const rows = part(mod(div(piece, count), parts));
+        this.#piece(div(piece, count * parts), column(block), columns, rows);
+      });
+    }
+  }
+
+  /** The rows of the pieces: equal parts, and a last one that takes what is left. */
+  #rowParts(): { parts: number; part: (i: Index) => RowPart }[] {
+    const { m } = this.#gemm;
+    const { rows } = this.#tiles;
+    const { rowTiles: size } = this.#tasks;
+    const whole = div(m, rows);
+    const rest = mod(m, rows);
+    if (size === undefined) return [{ parts: 1, part: () => ({ start: ZERO, whole, rest }) }];
+    const left = rest.constant > 0 || whole.constant % size > 0;
+    // A last part as large as the others takes the rows that fill no tile.
+    const equal = Math.floor(whole.constant / size) - (left && whole.constant % size === 0 ? 1 : 0);
+    const parts = [
+      {
+        parts: equal,
+        part: (i: Index) => ({ start: mul(i, size * rows), whole: constant(size), rest: ZERO }),
+      },
+    ];
+    if (!left) return parts;
+    const last = {
+      start: constant(equal * size * rows),
+      whole: constant(whole.constant - equal * size),
+      rest,
+    };
+    return [...parts, { parts: 1, part: () => last }];
+  }
+
+  /** Some rows of some columns. */
+  #piece(group: Index, column: Index, columns: number, rows: RowPart): void {
     const { k } = this.#gemm;
     const { depth } = this.#tiles;
     const full = Math.max(0, Math.ceil(k / depth) - 1);
     const phase = (start: Index, length: number, first: boolean, last: boolean) => {
       this.#pack(group, column, columns, start, length);
-      this.#rows(group, column, columns, start, length, first, last);
+      this.#rows(group, column, columns, rows, start, length, first, last);
     };
     if (full === 0) {
       phase(ZERO, k, true, true);
@@ -173,19 +218,22 @@ class GemmBuilder {
     group: Index,
     column: Index,
     columns: number,
+    part: RowPart,
     start: Index,
     length: number,
     first: boolean,
     last: boolean,
   ): void {
-    for (const panels of this.#rowPanels()) {
+    for (const panels of this.#rowPanels(part)) {
       this.#b.loop(panels.count, 'serial', [], (i) => {
-        const row = panels.start(i);
+        const inPart = panels.start(i);
+        const row = add(part.start, inPart);
         if (this.#packedA) this.#packRows(group, row, panels.rows, start, length, this.#packedA);
         this.#eachPanel(columns, (p, valid) => {
           this.#tile({
             group,
             row,
+            inPart,
             rows: panels.rows,
             column,
             p,
@@ -201,11 +249,8 @@ class GemmBuilder {
   }
 
   /** Whole row tiles, then what is left: as one smaller tile, or row by row when it is symbolic. */
-  #rowPanels(): Panels[] {
-    const { m } = this.#gemm;
+  #rowPanels({ whole, rest }: RowPart): Panels[] {
     const { rows } = this.#tiles;
-    const whole = div(m, rows);
-    const rest = mod(m, rows);
     const after = mul(whole, rows);
     const panels: Panels[] = [{ count: whole, start: (i) => mul(i, rows), rows }];
     if (!rest.isConstant) panels.push({ count: rest, start: (i) => add(after, i), rows: 1 });
@@ -234,6 +279,8 @@ class GemmBuilder {
   #tile(tile: {
     group: Index;
     row: Index;
+    /** The row counted from the piece's first. */
+    inPart: Index;
     rows: number;
     column: Index;
     p: Index;
@@ -244,7 +291,7 @@ class GemmBuilder {
     last: boolean;
   }): void {
     const b = this.#b;
-    const { group, row, rows, column, p, valid, start, length, first, last } = tile;
+    const { group, row, inPart, rows, column, p, valid, start, length, first, last } = tile;
     const vectors = Math.ceil(valid / LANES);
     const places = Array.from({ length: rows * vectors }, (_, t) => {
       const i = Math.floor(t / vectors);
@@ -253,7 +300,7 @@ class GemmBuilder {
       return {
         m: add(row, i),
         n: add(column, inBlock),
-        sum: add(mul(add(row, i), this.#columns), inBlock),
+        sum: add(mul(add(inPart, i), this.#columns), inBlock),
         mask: [sub(constant(valid - 1), offset)],
       };
     });

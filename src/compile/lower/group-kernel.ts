@@ -37,6 +37,8 @@ export interface LowerOptions {
   /** True for nodes whose value another kernel or the caller keeps in memory. */
   readonly hasBuffer: (node: Node) => boolean;
   readonly tiles: GemmTiles;
+  /** Threads that will run the kernels together. */
+  readonly threads: number;
 }
 
 /** Builds the kernel of one group. */
@@ -215,6 +217,7 @@ function gemmKernel(
       },
     },
     options.tiles,
+    options.threads,
   );
 }
 
