@@ -8,7 +8,7 @@ import { emitWasm } from './emit/wasm/program.ts';
 import { type CompileOptions, compileProgram } from './program.ts';
 
 export { emitWasm } from './emit/wasm/program.ts';
-export { DEFAULT_TILES, type GemmTiles } from './kernels/gemm.ts';
+export { DEFAULT_TILES, type GemmTiles } from './kernels/gemm-tiles.ts';
 export { type CompileOptions, compileProgram } from './program.ts';
 export { PASSES, type Pass, rewriteGraph } from './rewrite.ts';
 

@@ -10,7 +10,7 @@ import type { Kernel } from '../ir/kernel/types.ts';
 import { verifyKernel } from '../ir/kernel/verify.ts';
 import type { OutputBinding, Place, Program, Step } from '../ir/program.ts';
 import { isVar, sizeOf, type Var } from '../ir/shape.ts';
-import { DEFAULT_TILES, type GemmTiles } from './kernels/gemm.ts';
+import { DEFAULT_TILES, type GemmTiles } from './kernels/gemm-tiles.ts';
 import { type LoweredKernel, type LowerOptions, lowerGroup } from './lower/group-kernel.ts';
 import { groupKey } from './lower/group-key.ts';
 import { rewriteGraph } from './rewrite.ts';

@@ -1,5 +1,14 @@
-import { LANES, range } from '../../ir/kernel/index-expr.ts';
-import type { Gemm, GemmTiles } from './gemm.ts';
+import { type Index, LANES, range } from '../../ir/kernel/index-expr.ts';
+import type { GemmTiles } from './gemm-tiles.ts';
+
+/** What the cut depends on; see `Gemm`. */
+export interface GemmSizes {
+  readonly batch: number;
+  readonly m: Index;
+  readonly n: number;
+  readonly k: number;
+  readonly aIsPlain: boolean;
+}
 
 /** How a product is cut into pieces that threads can do independently. */
 export interface GemmTasks {
@@ -26,7 +35,7 @@ const MOST_CUTS = 16;
  * more, every cut of the columns reads the left one again, and too few pieces leave threads idle.
  * The choice changes the speed and never a bit of the result.
  */
-export function chooseTasks(gemm: Gemm, tiles: GemmTiles, threads: number): GemmTasks {
+export function chooseTasks(gemm: GemmSizes, tiles: GemmTiles, threads: number): GemmTasks {
   const panels = Math.ceil(gemm.n / (tiles.vectors * LANES));
   const mostPanels = Math.max(1, Math.floor(tiles.columns / (tiles.vectors * LANES)));
   const rowTiles = gemm.m.isConstant ? Math.floor(gemm.m.constant / tiles.rows) : 0;
@@ -55,7 +64,7 @@ export function chooseTasks(gemm: Gemm, tiles: GemmTiles, threads: number): Gemm
 
 /** The time of the thread that works longest, in nanoseconds. */
 function estimate(
-  { batch, m, n, k, aIsPlain }: Gemm,
+  { batch, m, n, k, aIsPlain }: GemmSizes,
   cut: { panels: number; columns: number; rowTiles: number; rows: number },
   threads: number,
 ): number {

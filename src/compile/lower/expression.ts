@@ -19,19 +19,24 @@ import {
 import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
 import { proveNonNegative } from '../../ir/kernel/verify-bounds.ts';
 import { type Dim, isVar, maxDim, sizeOf } from '../../ir/shape.ts';
-import { linearIndex, pushIndex } from './movement.ts';
+import { dimIndex, linearIndex, pushIndex } from './movement.ts';
 import { reduceInOrder } from './reduce.ts';
+import type { RowCache } from './row-cache.ts';
 import { identityValue, lowerBinary, lowerUnary } from './scalar.ts';
 
 /** Where the values of nodes that other kernels computed are found. */
 export interface Sources {
   /** The buffer that holds a node, or undefined when this kernel computes it itself. */
   bufferOf(node: Node): Buffer | undefined;
+  /** Values, by node id, of which the kernel keeps a row. */
+  readonly rowCaches?: ReadonlyMap<number, RowCache> | undefined;
 }
 
-/** The size of an axis as an index expression. */
-export function dimIndex(dim: Dim): Index {
-  return isVar(dim) ? varIndex(dim) : constant(dim);
+/** A row kept in a local buffer. */
+interface KeptRow {
+  readonly buffer: Buffer;
+  /** False while the reduction that fills it is being built. */
+  complete: boolean;
 }
 
 /**
@@ -49,6 +54,8 @@ export class ExpressionLowering {
    * loops have ended is never asked for.
    */
   readonly #memo = new Map<string, Value>();
+  /** Rows kept, by node and the rest of its index. */
+  readonly #rows = new Map<string, KeptRow>();
 
   constructor(b: KernelBuilder, sources: Sources) {
     this.#b = b;
@@ -66,9 +73,42 @@ export class ExpressionLowering {
     const key = keyOf(node, index, mask);
     const known = this.#memo.get(key);
     if (known) return known;
-    const value = this.#compute(node, index, mask);
+    const cache = this.#sources.rowCaches?.get(node.id);
+    const value =
+      cache && mask.length === 0
+        ? this.#throughRow(node, index, cache)
+        : this.#compute(node, index, mask);
     this.#memo.set(key, value);
     return value;
+  }
+
+  /** A value of which a row is kept: computed where the row is filled, read anywhere else. */
+  #throughRow(node: Node, index: readonly Index[], { filler, axis }: RowCache): Value {
+    const b = this.#b;
+    const rest = index.map((i, a) => (a === axis ? ZERO : i));
+    const key = keyOf(node, rest, []);
+    if (!this.#rows.has(key) && !rest.some(hasLane)) this.evaluate(filler, rest);
+    const row = this.#rows.get(key);
+    if (row?.complete) return b.load(row.buffer, index[axis]);
+    const value = this.#compute(node, index, []);
+    if (row) b.store(row.buffer, index[axis], value);
+    return value;
+  }
+
+  /** Buffers for the rows that a reduction fills, while it is being built. */
+  #openRows(reduction: Node, index: readonly Index[], mask: Mask): KeptRow[] {
+    const opened: KeptRow[] = [];
+    if (mask.length > 0 || index.some(hasLane)) return opened;
+    for (const [id, { filler, axis, dtype }] of this.#sources.rowCaches ?? []) {
+      if (filler !== reduction) continue;
+      const size = maxDim(filler.src[0].shape[axis]);
+      const name = `row${this.#rows.size}`;
+      const buffer = this.#b.buffer(name, valueDType(dtype), size, 'local');
+      const row: KeptRow = { buffer, complete: false };
+      this.#rows.set(keyOf({ id }, index, []), row);
+      opened.push(row);
+    }
+    return opened;
   }
 
   #depthOf(index: readonly Index[], mask: Mask): number {
@@ -200,7 +240,8 @@ export class ExpressionLowering {
       return this.evaluate(x, at, mask);
     };
     const perLane = index.some(hasLane) || mask.some(hasLane);
-    return b.at(this.#depthOf(index, mask), () =>
+    const rows = this.#openRows(node as Node, index, mask);
+    const result = b.at(this.#depthOf(index, mask), () =>
       reduceInOrder(b, {
         length,
         combine: (p, q) => lowerBinary(b, REDUCE[fn].combine, p, q),
@@ -209,6 +250,8 @@ export class ExpressionLowering {
         perLane,
       }),
     );
+    for (const row of rows) row.complete = true;
+    return result;
   }
 }
 
@@ -244,7 +287,7 @@ export function splitIndex(flat: Index, sizes: readonly Dim[]): Index[] {
   return parts;
 }
 
-function keyOf(node: Node, index: readonly Index[], mask: Mask): string {
+function keyOf(node: Pick<Node, 'id'>, index: readonly Index[], mask: Mask): string {
   const where = index.map((i) => i.key).join(',');
   return mask.length === 0
     ? `${node.id}@${where}`

@@ -13,12 +13,14 @@ import {
 } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Kernel, Mask } from '../../ir/kernel/types.ts';
 import { isStatic, isVar, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
-import { buildGemm, type GemmTiles } from '../kernels/gemm.ts';
+import { buildGemm } from '../kernels/gemm.ts';
+import type { GemmTiles } from '../kernels/gemm-tiles.ts';
 import { buildScatter } from '../kernels/scatter.ts';
 import { opClass } from '../op-class.ts';
-import { dimIndex, ExpressionLowering, splitIndex } from './expression.ts';
+import { ExpressionLowering, splitIndex } from './expression.ts';
 import { isFlat, loopOver, vectorAxis } from './map-kernel.ts';
-import { linearIndex, pushIndex } from './movement.ts';
+import { dimIndex, linearIndex, pushIndex } from './movement.ts';
+import { findRowCaches, type RowCache } from './row-cache.ts';
 
 /** The part of a group that lowering needs (the scheduler makes it). */
 export interface KernelPlan {
@@ -65,6 +67,7 @@ function buildWith(
   plan: KernelPlan,
   options: LowerOptions,
   fill: (parts: Parts) => void,
+  rowCaches?: ReadonlyMap<number, RowCache>,
 ): LoweredKernel {
   const b = new KernelBuilder();
   const nodes: Node[] = [];
@@ -83,7 +86,7 @@ function buildWith(
     ins.set(node.id, buffer);
     return buffer;
   };
-  fill({ b, lowering: new ExpressionLowering(b, { bufferOf }), outs });
+  fill({ b, lowering: new ExpressionLowering(b, { bufferOf, rowCaches }), outs });
   return { kernel: b.build(kernelName(plan)), nodes };
 }
 
@@ -153,7 +156,7 @@ function mapOver(
   vector: number,
   toIndex: (index: readonly Index[]) => readonly Index[],
 ): LoweredKernel {
-  return buildWith(plan, options, ({ b, lowering, outs }) => {
+  const fill = ({ b, lowering, outs }: Parts) => {
     loopOver(b, shape, vector, 'thread', (place) => {
       const index = toIndex(place);
       const values = plan.stored.map((root) => lowering.evaluate(root, index));
@@ -161,7 +164,8 @@ function mapOver(
         b.store(outs[i], linearIndex(index, plan.stored[i].shape), value);
       });
     });
-  });
+  };
+  return buildWith(plan, options, fill, findRowCaches(plan.stored, options.hasBuffer));
 }
 
 function gemmKernel(

@@ -2,7 +2,7 @@ import type { Node } from '../../ir/graph/types.ts';
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
 import { add, div, type Index, LANE, LANES, mod, mul, ZERO } from '../../ir/kernel/index-expr.ts';
 import { maxDim, type Shape } from '../../ir/shape.ts';
-import { dimIndex } from './expression.ts';
+import { dimIndex } from './movement.ts';
 
 /** The axis that vectors run along: the last that holds a whole vector, if any. */
 export function vectorAxis(shape: Shape): number {

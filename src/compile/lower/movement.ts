@@ -1,8 +1,23 @@
 import { InternalError } from '../../base/errors.ts';
 import type { Node } from '../../ir/graph/types.ts';
-import { add, constant, div, type Index, mod, mul, sub, ZERO } from '../../ir/kernel/index-expr.ts';
+import {
+  add,
+  constant,
+  div,
+  type Index,
+  mod,
+  mul,
+  sub,
+  varIndex,
+  ZERO,
+} from '../../ir/kernel/index-expr.ts';
 import type { Mask } from '../../ir/kernel/types.ts';
-import { dimsEqual, isVar, maxDim, type Shape } from '../../ir/shape.ts';
+import { type Dim, dimsEqual, isVar, maxDim, type Shape } from '../../ir/shape.ts';
+
+/** The size of an axis as an index expression. */
+export function dimIndex(dim: Dim): Index {
+  return isVar(dim) ? varIndex(dim) : constant(dim);
+}
 
 /** Where a movement op reads its source, from where its result is wanted. */
 export interface Moved {

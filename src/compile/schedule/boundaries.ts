@@ -3,8 +3,7 @@ import { topological } from '../../ir/graph/traverse.ts';
 import type { Node } from '../../ir/graph/types.ts';
 import { atomIndex, type Index, visitAtoms, ZERO } from '../../ir/kernel/index-expr.ts';
 import { maxDim, sizeOf } from '../../ir/shape.ts';
-import { dimIndex } from '../lower/expression.ts';
-import { pushIndex } from '../lower/movement.ts';
+import { dimIndex, pushIndex } from '../lower/movement.ts';
 import { opClass } from '../op-class.ts';
 import { fusedCosts } from './cost.ts';
 

@@ -26,12 +26,16 @@ function ownCost(node: Node): number {
 }
 
 /** Instructions to compute an element anew, up to what has memory anyhow. */
-export function fusedCosts(order: readonly Node[]): Map<number, number> {
+export function fusedCosts(
+  order: readonly Node[],
+  inMemory: (node: Node) => boolean = () => false,
+): Map<number, number> {
   const costs = new Map<number, number>();
   for (const node of order) {
     const kind = opClass(node);
     const sources = node.src.reduce((sum, s) => sum + (costs.get(s.id) ?? 0), 0);
-    const cost = kind === 'pointwise' || kind === 'move' ? ownCost(node) + sources : 0;
+    const computed = (kind === 'pointwise' || kind === 'move') && !inMemory(node);
+    const cost = computed ? ownCost(node) + sources : 0;
     // Capped: shared sub-expressions are counted once per path and would grow without end.
     costs.set(node.id, Math.min(cost, 1e6));
   }
