@@ -6,6 +6,7 @@ import type {
   BinaryValue,
   ConvertValue,
   LoadValue,
+  SelectValue,
   UnaryValue,
   Value,
   ValueDType,
@@ -33,6 +34,7 @@ export function emitOperation(e: Emitter, value: Value): void {
       f.emit(compareInstruction(value.fn, value.a.dtype, value.lanes));
       return;
     case 'select':
+      if (emitPseudoExtreme(e, value)) return;
       e.push(value.a);
       e.push(value.b);
       e.push(value.condition);
@@ -223,6 +225,30 @@ function emitLaneShift(e: Emitter, value: BinaryValue): void {
   laneByLane(e, a, b, () => {
     f.emit(fn === 'shl' ? 'i32.shl' : unsigned ? 'i32.shr_u' : 'i32.shr_s');
   });
+}
+
+/**
+ * Of floats, x < y ? y : x is one instruction, and x < y ? x : y too. Their results for NaN and
+ * zeros are those of the comparison.
+ */
+function emitPseudoExtreme(e: Emitter, { condition, a, b, lanes }: SelectValue): boolean {
+  if (lanes === 1 || a.dtype !== 'f32' || condition.kind !== 'compare') return false;
+  if (condition.fn !== 'lt' || !e.isPending(condition)) return false;
+  const [x, y] = [condition.a, condition.b];
+  if (x === b && y === a) {
+    e.push(x);
+    e.push(y);
+    e.f.emit('f32x4.pmax');
+    return true;
+  }
+  if (x === a && y === b) {
+    // pmin(p, q) is q < p ? q : p.
+    e.push(y);
+    e.push(x);
+    e.f.emit('f32x4.pmin');
+    return true;
+  }
+  return false;
 }
 
 function emitFma(e: Emitter, a: Value, b: Value, c: Value): void {

@@ -68,12 +68,17 @@ function check(fn: string, x: Value): void {
  */
 export function expandUnary(b: KernelBuilder, fn: FloatUnaryFn, x: Value): Value {
   check(fn, x);
-  return UNARY[fn](new Ops(b), x);
+  if (x.dtype === 'f64') return UNARY[fn](new Ops(b), x);
+  // By way of a vector: a single value must get the bits that it would get in a lane.
+  const result = UNARY[fn](new Ops(b), b.splat(x));
+  return x.lanes === 1 ? b.lane(result, 0) : result;
 }
 
 /** The same for two arguments: x to the power y, and the angle of the point (y, x). */
 export function expandBinary(b: KernelBuilder, fn: FloatBinaryFn, x: Value, y: Value): Value {
   check(fn, x);
   check(fn, y);
-  return BINARY[fn](new Ops(b), x, y);
+  const lanes = Math.max(x.lanes, y.lanes);
+  const result = BINARY[fn](new Ops(b), b.splat(x), b.splat(y));
+  return lanes === 1 ? b.lane(result, 0) : result;
 }

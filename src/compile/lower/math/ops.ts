@@ -3,8 +3,8 @@ import type { BinaryFn, CompareFn, UnaryFn, Value } from '../../../ir/kernel/typ
 
 /**
  * What the expansions are written in: one short name for each operation of the kernel IR, constants
- * rounded to f32 where they stand. There is deliberately no fma: it rounds once on one target and
- * twice on another, and the same kernel must give the same bits everywhere.
+ * rounded to f32 where they stand. `fma` rounds once on targets that fuse and twice on others, so
+ * an expansion must be good either way; it exists for whole vectors only.
  */
 export class Ops {
   readonly #b: KernelBuilder;
@@ -67,6 +67,11 @@ export class Ops {
     return this.#binary('shr', x, count);
   }
 
+  /** x y + z. */
+  fma(x: Value, y: Value | number, z: Value | number): Value {
+    return this.#b.fma(x, this.#operand(y, x), this.#operand(z, x));
+  }
+
   neg(x: Value): Value {
     return this.#unary('neg', x);
   }
@@ -106,8 +111,8 @@ export class Ops {
 
   /** c[0] + c[1] x + c[2] x^2 + ..., from the inside out. */
   poly(x: Value, c: readonly number[]): Value {
-    let sum: Value = this.f(c[c.length - 1]);
-    for (let k = c.length - 2; k >= 0; k--) sum = this.add(this.mul(sum, x), c[k]);
+    let sum = this.fma(x, c[c.length - 1], c[c.length - 2]);
+    for (let k = c.length - 3; k >= 0; k--) sum = this.fma(sum, x, c[k]);
     return sum;
   }
 
