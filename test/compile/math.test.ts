@@ -297,8 +297,8 @@ describe('the expansions', () => {
   test('say that they are for f32', () => {
     const b = new KernelBuilder();
     const x = b.const('f64', 2);
-    expect(() => expandUnary(b, 'exp', x)).toThrow(/exp .*f64/);
-    expect(() => expandBinary(b, 'pow', x, x)).toThrow(/pow .*f64/);
+    expect(() => expandUnary(b, 'exp', x)).toThrow(/exp of f64/);
+    expect(() => expandBinary(b, 'pow', x, x)).toThrow(/pow of f64/);
     expect(expandUnary(b, 'rsqrt', x).dtype).toBe('f64');
   });
 });

@@ -12,7 +12,7 @@ import {
   sub,
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
-import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
+import type { Buffer, Mask, Value, ValueDType } from '../../ir/kernel/types.ts';
 import { chooseTasks, type GemmTasks } from './gemm-tasks.ts';
 import type { GemmTiles } from './gemm-tiles.ts';
 
@@ -25,7 +25,7 @@ export interface Gemm {
   readonly m: Index;
   readonly n: number;
   readonly k: number;
-  readonly dtype: 'f32' | 'i32' | 'u32';
+  readonly dtype: Exclude<ValueDType, 'bool'>;
   /** Element of A; a vector when an index holds the lane. */
   readonly a: (batch: Index, m: Index, k: Index, mask: Mask) => Value;
   readonly b: (batch: Index, k: Index, n: Index, mask: Mask) => Value;
@@ -327,7 +327,7 @@ class GemmBuilder {
     return b.splat(this.#gemm.b(tile.group, add(tile.start, k), n, mask));
   }
 
-  /** Integers have no fused form and need none: their sums are exact. */
+  /** Only f32 has a fused form everywhere; integers need none: their sums are exact. */
   #multiplyAdd(x: Value, y: Value, sum: Value): Value {
     const b = this.#b;
     if (this.#gemm.dtype === 'f32') return b.fma(x, y, sum);

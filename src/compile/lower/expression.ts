@@ -22,7 +22,7 @@ import { type Dim, isVar, maxDim, sizeOf } from '../../ir/shape.ts';
 import { dimIndex, linearIndex, pushIndex } from './movement.ts';
 import { reduceInOrder } from './reduce.ts';
 import type { RowCache } from './row-cache.ts';
-import { identityValue, lowerBinary, lowerUnary } from './scalar.ts';
+import { identityValue, lowerBinary, lowerCompare, lowerUnary } from './scalar.ts';
 
 /** Where the values of nodes that other kernels computed are found. */
 export interface Sources {
@@ -142,7 +142,7 @@ export class ExpressionLowering {
       case 'binary':
         return this.#narrow(lowerBinary(b, node.arg.fn, source(0), source(1)), node);
       case 'compare':
-        return b.compare(node.arg.fn, source(0), source(1));
+        return lowerCompare(b, node.arg.fn, source(0), source(1));
       case 'where':
         return b.select(source(0), source(1), source(2));
       case 'reshape':

@@ -189,9 +189,7 @@ function gemmKernel(
   const k = sizeOf(shape.contracted);
   const n = sizeOf(shape.columns);
   const dtype = valueDType(core.dtype);
-  if (dtype !== 'f32' && dtype !== 'i32' && dtype !== 'u32') {
-    throw new InternalError(`no matrix product of ${core.dtype}`);
-  }
+  if (dtype === 'bool') throw new InternalError('no matrix product of bool');
   const index = (batch: Index, middle: Index, last: Index, sizes: readonly Shape[]) => [
     ...splitIndex(batch, sizes[0]),
     ...splitIndex(middle, sizes[1]),

@@ -1,4 +1,3 @@
-import { InternalError } from '../../../base/errors.ts';
 import type { KernelBuilder } from '../../../ir/kernel/builder.ts';
 import type { Value } from '../../../ir/kernel/types.ts';
 import { atan, atan2 } from './atan.ts';
@@ -59,7 +58,9 @@ const ANY_FLOAT: ReadonlySet<string> = new Set(['rsqrt', 'reciprocal', 'sign', '
 
 function check(fn: string, x: Value): void {
   if (x.dtype === 'f32' || (x.dtype === 'f64' && ANY_FLOAT.has(fn))) return;
-  throw new InternalError(`${fn} has no expansion for ${x.dtype}, only for f32`);
+  throw new TypeError(
+    `${fn} of ${x.dtype} has no kernel, only that of f32; cast to f32, or use device: 'interpret'`,
+  );
 }
 
 /**
