@@ -49,9 +49,16 @@ export interface WasmDeviceOptions {
   readonly worthThreads?: number;
 }
 
-/** A memory that may grow to 4 GiB, or as far as the engine lets one. */
-function makeMemory(initial: number, shared: boolean): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial, maximum: MAXIMUM_PAGES, shared });
+/** A memory that may grow to 4 GiB, or as far as the engine reserves address space for it. */
+function makeMemory(initial: number, shared: boolean) {
+  for (let maximum = MAXIMUM_PAGES; ; maximum /= 2) {
+    try {
+      return { memory: new WebAssembly.Memory({ initial, maximum, shared }), maximum };
+    } catch (error) {
+      // Browsers reserve all that a shared memory may become, and some have less to give.
+      if (maximum / 2 < initial) throw error;
+    }
+  }
 }
 
 /**
@@ -76,8 +83,9 @@ export class WasmDevice implements Device {
     const { relaxedSimd, worthThreads = WORTH_THREADS } = options;
     const threads = Math.min(options.threads, MAX_THREADS);
     const initial = 256;
-    this.#memory = makeMemory(initial, threads > 1);
-    this.target = { kind: 'wasm', relaxedSimd, maximumPages: MAXIMUM_PAGES, threads };
+    const { memory, maximum: maximumPages } = makeMemory(initial, threads > 1);
+    this.#memory = memory;
+    this.target = { kind: 'wasm', relaxedSimd, maximumPages, threads };
     this.#worthThreads = worthThreads;
     this.#heap = new Heap(CONTROL_BYTES, initial * PAGE);
   }
@@ -102,14 +110,15 @@ export class WasmDevice implements Device {
     const needed = Math.ceil(this.#heap.shortfall(bytes) / PAGE);
     // Growing by a quarter at least keeps the number of (slow) growths small.
     const wish = Math.max(needed, Math.ceil(used / PAGE / 4));
-    const pages = Math.min(wish, MAXIMUM_PAGES - used / PAGE);
+    const { maximumPages } = this.target;
+    const pages = Math.min(wish, maximumPages - used / PAGE);
     try {
-      if (pages < needed) throw new RangeError('beyond 4 GiB');
+      if (pages < needed) throw new RangeError('beyond the limit');
       this.#memory.grow(pages);
     } catch (cause) {
       throw new RangeError(
         `wasm: no memory for ${(bytes / 2 ** 20).toFixed(1)} MiB more ` +
-          `(${(this.#heap.liveBytes / 2 ** 20).toFixed(1)} MiB in use, the limit is 4 GiB); ` +
+          `(${(this.#heap.liveBytes / 2 ** 20).toFixed(1)} MiB in use, the limit is ${maximumPages / 16384} GiB); ` +
           'dispose of tensors, or make batch or model smaller',
         { cause },
       );
