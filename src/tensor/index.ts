@@ -1,5 +1,5 @@
 export type { Device, DeviceName } from '../device/index.ts';
-export { type DeviceChoice, device } from '../device/index.ts';
+export { type DeviceChoice, device, setThreads } from '../device/index.ts';
 export { DTYPES, type DType, isDType } from '../ir/dtype.ts';
 export { type Shape, type Var, variable } from '../ir/shape.ts';
 export { Cell, Parameter } from './cell.ts';
