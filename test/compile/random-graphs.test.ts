@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { checkGraph } from '../fuzz/check-graph.ts';
-import { anyGraphRecipe } from '../support/random-graph.ts';
+import { anyGraphRecipe } from '../support/graph-recipes.ts';
 
 describe('random graphs', () => {
   it('agree between graph interpreter, kernel interpreter and wasm, fused or not', async () => {

@@ -1,28 +1,50 @@
 import { GraphInterpreter, KernelInterpreter, WasmDevice } from '../../src/device/index.ts';
+import type { TypedArray } from '../../src/ir/dtype.ts';
 import { sizeOf } from '../../src/ir/shape.ts';
 import { buildGraph, type Recipe } from '../support/random-graph.ts';
 import { firstDifference, numbers, runGraph } from '../support/run-graph.ts';
 
-const oracle = new GraphInterpreter();
 const EPS = 2 ** -23;
 /** Errors of a chain of sums and products grow with its length. */
 const SLACK = 64;
 
-/** The compiler's devices with and without fused multiply-adds; two of them use threads always. */
-const targets = [false, true].map((relaxedSimd) => ({
-  kernels: new KernelInterpreter(relaxedSimd),
-  alone: new WasmDevice({ relaxedSimd, threads: 1 }),
-  together: new WasmDevice({ relaxedSimd, threads: 3, worthThreads: 0 }),
-}));
+/** What a graph is run on. */
+export interface GraphDevices {
+  readonly oracle: GraphInterpreter;
+  /** The compiler's devices without and with fused multiply-adds. */
+  readonly targets: readonly {
+    readonly kernels: KernelInterpreter;
+    readonly alone: WasmDevice;
+    /** Uses threads always; undefined where there are none. */
+    readonly together: WasmDevice | undefined;
+  }[];
+}
+
+/** @param threads of the devices that share programs between threads; 1: none does */
+export function graphDevices(threads: number): GraphDevices {
+  return {
+    oracle: new GraphInterpreter(),
+    targets: [false, true].map((relaxedSimd) => ({
+      kernels: new KernelInterpreter(relaxedSimd),
+      alone: new WasmDevice({ relaxedSimd, threads: 1 }),
+      together: threads > 1 ? new WasmDevice({ relaxedSimd, threads, worthThreads: 0 }) : undefined,
+    })),
+  };
+}
 
 /**
  * Runs a random graph on every device, fused and unfused. Compiled results must have the same bits
  * everywhere; moves and integers must equal the graph interpreter's, floats lie within
  * c eps sum |a||b| of it.
  *
+ * @returns the outputs
  * @throws Error naming graph, output and element
  */
-export async function checkGraph(recipe: Recipe, seed: number): Promise<void> {
+export async function compareGraph(
+  recipe: Recipe,
+  seed: number,
+  { oracle, targets }: GraphDevices,
+): Promise<TypedArray[]> {
   const { inputs, outputs, bounds, description } = buildGraph(recipe);
   const values = inputs.map((node, i) => numbers(seed + i, sizeOf(node.shape)));
   const run = (device: Parameters<typeof runGraph>[0], fuse: boolean) =>
@@ -39,7 +61,7 @@ export async function checkGraph(recipe: Recipe, seed: number): Promise<void> {
   const others = {
     'wasm, fused': await run(alone, true),
     'wasm, unfused': await run(alone, false),
-    'wasm with threads': await run(together, true),
+    ...(together && { 'wasm with threads': await run(together, true) }),
   };
   outputs.forEach((_, o) => {
     const where = `${description}, output ${o}, seed ${seed}`;
@@ -61,4 +83,13 @@ export async function checkGraph(recipe: Recipe, seed: number): Promise<void> {
       );
     }
   });
+  return others['wasm, fused'];
+}
+
+let devices: GraphDevices | undefined;
+
+/** The same on devices that are made once, some with three threads. */
+export async function checkGraph(recipe: Recipe, seed: number): Promise<void> {
+  devices ??= graphDevices(3);
+  await compareGraph(recipe, seed, devices);
 }

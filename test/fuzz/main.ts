@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import * as fc from 'fast-check';
-import { anyGraphRecipe } from '../support/random-graph.ts';
+import { anyGraphRecipe } from '../support/graph-recipes.ts';
 import { anyRecipe } from '../support/random-kernel.ts';
 import { checkGraph } from './check-graph.ts';
 import { checkKernel } from './check-kernel.ts';

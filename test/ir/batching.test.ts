@@ -6,7 +6,8 @@ import { interpretGraph } from '../../src/ir/graph/interpret.ts';
 import type { NdArray, Node } from '../../src/ir/graph/types.ts';
 import { verifyGraph } from '../../src/ir/graph/verify.ts';
 import { sizeOf } from '../../src/ir/shape.ts';
-import { anyGraphRecipe, buildGraph } from '../support/random-graph.ts';
+import { anyGraphRecipe } from '../support/graph-recipes.ts';
+import { buildGraph } from '../support/random-graph.ts';
 import { numbers } from '../support/run-graph.ts';
 
 const SIZE = 3;

@@ -1,4 +1,3 @@
-import * as fc from 'fast-check';
 import * as g from '../../src/ir/graph/build.ts';
 import type { Node } from '../../src/ir/graph/types.ts';
 import { sizeOf } from '../../src/ir/shape.ts';
@@ -22,6 +21,7 @@ interface Entry {
   readonly exact: boolean;
 }
 
+/** How a graph is built: plain numbers, so that a browser can build what Node made up. */
 export interface Recipe {
   readonly shapes: readonly (readonly number[])[];
   readonly steps: readonly {
@@ -31,20 +31,6 @@ export interface Recipe {
     readonly c: number;
   }[];
 }
-
-const smallDim = fc.oneof(fc.integer({ min: 1, max: 5 }), fc.integer({ min: 6, max: 21 }));
-const natural = fc.nat({ max: 1000 });
-
-export const anyGraphRecipe: fc.Arbitrary<Recipe> = fc.record({
-  shapes: fc.array(fc.array(smallDim, { minLength: 1, maxLength: 3 }), {
-    minLength: 1,
-    maxLength: 3,
-  }),
-  steps: fc.array(fc.record({ op: natural, a: natural, b: natural, c: natural }), {
-    minLength: 1,
-    maxLength: 14,
-  }),
-});
 
 const abs = (x: Node) => g.unary('abs', x);
 

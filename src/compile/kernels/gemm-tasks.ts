@@ -101,5 +101,6 @@ function idle(
       }),
     );
   }
-  return (Math.max(...shares) * threads) / total;
+  // Nothing to do, in a batch of none: shared evenly.
+  return total === 0 ? 1 : (Math.max(...shares) * threads) / total;
 }

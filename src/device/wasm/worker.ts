@@ -44,35 +44,39 @@ export function workerMain(port: WorkerPort): void {
   let thread = 0;
   let last = 0;
 
-  const execute = (command: number): void => {
-    const threads = words[at.threads];
-    if (thread >= threads) return;
-    const run = runs.get(words[at.executable]) as Run;
-    try {
-      const status = run(words[at.table], thread, threads, words[at.from], words[at.to]);
-      if (status !== 0) words[at.status] = status;
-    } catch (error) {
-      port.postMessage({ kind: 'failed', message: String(error) });
-      Atomics.store(words, at.arrivals, PASS_ALL);
-    }
-    if (Atomics.add(words, at.finished, 1) + 1 === threads) {
-      port.postMessage({ kind: 'done', command });
-    }
-  };
-  const serve = (): void => {
-    for (;;) {
-      const command = Atomics.load(words, at.command);
-      if (command !== last) {
-        // A program not yet loaded: its message waits in the event loop.
-        if (!runs.has(words[at.executable]) && thread < words[at.threads]) return;
-        last = command;
-        execute(command);
+  // Methods, because bundlers that keep names (esbuild) wrap functions in constants in calls of a
+  // helper, which a worker does not have.
+  const loop = {
+    execute(command: number): void {
+      const threads = words[at.threads];
+      if (thread >= threads) return;
+      const run = runs.get(words[at.executable]) as Run;
+      try {
+        const status = run(words[at.table], thread, threads, words[at.from], words[at.to]);
+        if (status !== 0) words[at.status] = status;
+      } catch (error) {
+        port.postMessage({ kind: 'failed', message: String(error) });
+        Atomics.store(words, at.arrivals, PASS_ALL);
       }
-      Atomics.store(words, at.asleep + thread, 1);
-      Atomics.wait(words, at.command, last, LINGER_MS);
-      Atomics.store(words, at.asleep + thread, 0);
-      if (Atomics.load(words, at.command) === last) return;
-    }
+      if (Atomics.add(words, at.finished, 1) + 1 === threads) {
+        port.postMessage({ kind: 'done', command });
+      }
+    },
+    serve(): void {
+      for (;;) {
+        const command = Atomics.load(words, at.command);
+        if (command !== last) {
+          // A program not yet loaded: its message waits in the event loop.
+          if (!runs.has(words[at.executable]) && thread < words[at.threads]) return;
+          last = command;
+          loop.execute(command);
+        }
+        Atomics.store(words, at.asleep + thread, 1);
+        Atomics.wait(words, at.command, last, LINGER_MS);
+        Atomics.store(words, at.asleep + thread, 0);
+        if (Atomics.load(words, at.command) === last) return;
+      }
+    },
   };
   port.onmessage = ({ data }) => {
     switch (data.kind) {
@@ -95,6 +99,6 @@ export function workerMain(port: WorkerPort): void {
       case 'command':
         break;
     }
-    if (Atomics.load(words, at.command) !== last) serve();
+    if (Atomics.load(words, at.command) !== last) loop.serve();
   };
 }
