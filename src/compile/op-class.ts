@@ -1,4 +1,7 @@
-import type { Node, OpName } from '../ir/graph/types.ts';
+import { dotParts } from '../ir/graph/ops/dot.ts';
+import type { Node, NodeOf, OpName } from '../ir/graph/types.ts';
+import { isStatic, sizeOf } from '../ir/shape.ts';
+import { FEW_ROWS } from './kernels/gemv.ts';
 
 /** What an op is to the compiler. */
 export type OpClass =
@@ -33,6 +36,12 @@ const CLASSES: { readonly [K in OpName]: OpClass } = {
   scatter: 'template',
   dot: 'template',
 };
+
+/** True for a product whose right operand is read where it lies, once for all rows. */
+export function hasFewRows(node: NodeOf<'dot'>): boolean {
+  const { rows } = dotParts(node);
+  return isStatic(rows) && sizeOf(rows) <= FEW_ROWS;
+}
 
 export function opClass(node: Node): OpClass {
   return CLASSES[node.op];

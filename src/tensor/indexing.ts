@@ -1,6 +1,6 @@
 import * as g from '../ir/graph/build.ts';
 import type { Node } from '../ir/graph/types.ts';
-import { broadcastShapes, checkAxis, formatShape, type Shape } from '../ir/shape.ts';
+import { broadcastShapes, checkAxis, dimsEqual, formatShape, type Shape } from '../ir/shape.ts';
 import { broadcastNode, Handle } from './handle.ts';
 import { Reductions } from './reductions.ts';
 
@@ -123,7 +123,7 @@ function matmulNodes(x: Node, y: Node): Node {
   const a = x.shape.length === 1 ? g.reshape(x, [1, ...x.shape]) : x;
   const b = y.shape.length === 1 ? g.reshape(y, [...y.shape, 1]) : y;
   const inner = a.shape[a.shape.length - 1];
-  if (inner !== b.shape[b.shape.length - 2]) {
+  if (!dimsEqual(inner, b.shape[b.shape.length - 2])) {
     throw new TypeError(
       `matmul: ${formatShape(x.shape)} and ${formatShape(y.shape)} do not agree in the inner size`,
     );

@@ -3,23 +3,18 @@ import { dotParts } from '../../ir/graph/ops/dot.ts';
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import { KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
 import { kernelCost } from '../../ir/kernel/cost.ts';
-import {
-  atomIndex,
-  constant,
-  type Index,
-  mentions,
-  mul,
-  ZERO,
-} from '../../ir/kernel/index-expr.ts';
+import { atomIndex, constant, type Index, mentions, ZERO } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Kernel, Mask } from '../../ir/kernel/types.ts';
-import { isStatic, isVar, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
-import { buildGemm } from '../kernels/gemm.ts';
+import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
+import { buildGemm, type Gemm } from '../kernels/gemm.ts';
 import type { GemmTiles } from '../kernels/gemm-tiles.ts';
+import { buildGemv, type Place } from '../kernels/gemv.ts';
 import { buildScatter } from '../kernels/scatter.ts';
-import { opClass } from '../op-class.ts';
+import { hasFewRows, opClass } from '../op-class.ts';
+import { axisRuns, indexOfRuns } from './axis-runs.ts';
 import { ExpressionLowering, splitIndex } from './expression.ts';
 import { isFlat, loopOver, vectorAxis } from './map-kernel.ts';
-import { dimIndex, linearIndex, pushIndex } from './movement.ts';
+import { linearIndex, pushIndex } from './movement.ts';
 import { findRowCaches, type RowCache } from './row-cache.ts';
 
 /** The part of a group that lowering needs (the scheduler makes it). */
@@ -46,10 +41,7 @@ export interface LowerOptions {
 /** Builds the kernel of one group. */
 export function lowerGroup(plan: KernelPlan, options: LowerOptions): LoweredKernel {
   const last = plan.roots[plan.roots.length - 1];
-  if (plan.core)
-    return buildWith(plan, options, (k) =>
-      gemmKernel(k, plan, plan.core as NodeOf<'dot'>, options),
-    );
+  if (plan.core) return productKernel(plan, plan.core, options);
   if (last.op === 'scatter') {
     return buildWith(plan, options, (k) => buildScatter(k.b, k.lowering, last, k.outs[0]));
   }
@@ -168,6 +160,64 @@ function mapOver(
   return buildWith(plan, options, fill, findRowCaches(plan.stored, options.hasBuffer));
 }
 
+/** Chooses the template of a product by its shape; both give the same bits. */
+function productKernel(
+  plan: KernelPlan,
+  core: NodeOf<'dot'>,
+  options: LowerOptions,
+): LoweredKernel {
+  const shape = dotParts(core);
+  const inner = [...shape.batch, ...shape.contracted, ...shape.columns];
+  // Packed blocks have fixed sizes; rows may be symbolic where they are one run of memory.
+  if (!hasFewRows(core) && isStatic(inner) && axisRuns(shape.rows).length <= 1) {
+    return buildWith(plan, options, (parts) => gemmKernel(parts, plan, core, options));
+  }
+  const [evenly, turned] = [false, true].map((turn) =>
+    buildWith(plan, options, (parts) => gemvKernel(parts, plan, core, turn)),
+  );
+  const gathered = (lowered: LoweredKernel) => kernelCost(lowered.kernel).gathered;
+  return gathered(turned) < gathered(evenly) ? turned : evenly;
+}
+
+function productType(core: NodeOf<'dot'>): Gemm['dtype'] {
+  const dtype = valueDType(core.dtype);
+  if (dtype === 'bool') throw new InternalError('no matrix product of bool');
+  return dtype;
+}
+
+function gemvKernel(parts: Parts, plan: KernelPlan, core: NodeOf<'dot'>, turned: boolean): void {
+  const { b, lowering } = parts;
+  const [left, right] = core.src;
+  const shape = dotParts(core);
+  const [batch, rows, depth, columns] = [
+    shape.batch,
+    shape.rows,
+    shape.contracted,
+    shape.columns,
+  ].map((axes) => {
+    const runs = axisRuns(axes);
+    const at = (place: Place) => indexOfRuns(runs, place);
+    return { sizes: runs.map((run) => run.size), at };
+  });
+  buildGemv(b, {
+    batch: batch.sizes,
+    rows: rows.sizes,
+    depth: depth.sizes,
+    columns: columns.sizes,
+    dtype: productType(core),
+    turned,
+    a: (group, row, k) =>
+      lowering.evaluate(left, [...batch.at(group), ...rows.at(row), ...depth.at(k)]),
+    b: (group, k, column, mask) =>
+      lowering.evaluate(right, [...batch.at(group), ...depth.at(k), ...columns.at(column)], mask),
+    finish: (group, row, column, value, mask) => {
+      const at = [...batch.at(group), ...rows.at(row), ...columns.at(column)];
+      lowering.give(core as Node, at, value);
+      finishRoots(plan, at, mask, parts);
+    },
+  });
+}
+
 function gemmKernel(
   parts: Parts,
   plan: KernelPlan,
@@ -177,19 +227,9 @@ function gemmKernel(
   const { b, lowering } = parts;
   const [left, right] = core.src;
   const shape = dotParts(core);
-  for (const part of ['batch', 'contracted', 'columns'] as const) {
-    const symbolic = shape[part].find(isVar);
-    if (symbolic) {
-      throw new TypeError(
-        `dot: the ${part} axes hold the symbolic size ${symbolic.name}; only rows may be symbolic`,
-      );
-    }
-  }
-  const m = rowCount(shape.rows);
+  const m = axisRuns(shape.rows)[0]?.size ?? constant(1);
   const k = sizeOf(shape.contracted);
   const n = sizeOf(shape.columns);
-  const dtype = valueDType(core.dtype);
-  if (dtype === 'bool') throw new InternalError('no matrix product of bool');
   const index = (batch: Index, middle: Index, last: Index, sizes: readonly Shape[]) => [
     ...splitIndex(batch, sizes[0]),
     ...splitIndex(middle, sizes[1]),
@@ -206,7 +246,7 @@ function gemmKernel(
       m,
       n,
       k,
-      dtype,
+      dtype: productType(core),
       a: (group, row, depth, mask) =>
         lowering.evaluate(left, index(group, row, depth, aShape), mask),
       b: (group, depth, column, mask) =>
@@ -236,18 +276,6 @@ function finishRoots(plan: KernelPlan, at: readonly Index[], mask: Mask, parts: 
     const value = parts.lowering.evaluate(root, at, mask);
     parts.b.store(parts.outs[i], linearIndex(at, root.shape), value, mask);
   });
-}
-
-function rowCount(rows: Shape): Index {
-  if (rows.length === 1) return dimIndex(rows[0]);
-  const symbolic = rows.filter((d) => typeof d !== 'number');
-  if (symbolic.length === 0) return constant(sizeOf(rows));
-  const rest = sizeOf(rows.filter((d) => typeof d === 'number'));
-  // A symbolic axis must come first: rows are then a multiple of it, without gaps.
-  if (symbolic.length > 1 || typeof rows[0] === 'number') {
-    throw new TypeError('a product takes one symbolic axis, in front of its other row axes');
-  }
-  return mul(dimIndex(rows[0]), rest);
 }
 
 /** True when an operand is a buffer whose elements lie one after the other along k. */

@@ -4,7 +4,7 @@ import type { Node } from '../../ir/graph/types.ts';
 import { atomIndex, type Index, visitAtoms, ZERO } from '../../ir/kernel/index-expr.ts';
 import { maxDim, sizeOf } from '../../ir/shape.ts';
 import { dimIndex, pushIndex } from '../lower/movement.ts';
-import { opClass } from '../op-class.ts';
+import { hasFewRows, opClass } from '../op-class.ts';
 import { fusedCosts } from './cost.ts';
 
 /** How one root reads another: element by element at its own place, or in any other way. */
@@ -82,10 +82,15 @@ function firstRoots(order: readonly Node[], outputs: readonly Node[], fuse: bool
     for (const source of node.src) for (const id of through) consumersOf(source).add(id);
     if (node.op === 'expand' && repeatsRows(node)) repeated.add(belowMoves(node).id);
     // A template reads its operands block by block, some of them several times.
-    if (kind === 'template') for (const s of node.src) operands.add(belowMoves(s).id);
+    if (kind === 'template') for (const s of readOften(node)) operands.add(belowMoves(s).id);
     if (node.op === 'gather') markGathered(node.src[0], roots);
   }
   return roots;
+}
+
+/** What a template reads several times; the weights of few rows are read but once. */
+function readOften(node: Node): readonly Node[] {
+  return node.op === 'dot' && hasFewRows(node) ? node.src.slice(0, 1) : node.src;
 }
 
 /** An expansion of an outer axis computes its source again for every row. */

@@ -279,6 +279,12 @@ export class KernelBuilder {
     return this.#pure({ kind: 'pack', dtype: items[0].dtype, lanes: LANES, items }, items, '');
   }
 
+  /** Lanes of two vectors: numbers from LANES on are those of the second. */
+  shuffle(a: Value, b: Value, places: readonly number[]): Value {
+    const draft = { kind: 'shuffle', dtype: a.dtype, lanes: LANES, a, b, places } as const;
+    return this.#pure(draft, [a, b], places.join(' '));
+  }
+
   lane(a: Value, lane: number): Value {
     if (a.lanes === 1) return a;
     return this.#pure({ kind: 'lane', dtype: a.dtype, lanes: 1, a, lane }, [a], String(lane));

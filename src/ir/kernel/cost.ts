@@ -1,6 +1,6 @@
 import { DTYPES } from '../dtype.ts';
 import { type Atom, evaluateIndex, type Index } from './index-expr.ts';
-import type { Kernel, Loop, Mask, Statement, Value } from './types.ts';
+import type { Kernel, LoadValue, Loop, Mask, PackValue, Statement, Value } from './types.ts';
 
 /** What one run of a kernel costs, vars at their maximum. */
 export interface KernelCost {
@@ -11,6 +11,8 @@ export interface KernelCost {
   readonly stores: number;
   /** A weighted count of machine instructions: good for comparing ways to build one kernel. */
   readonly instructions: number;
+  /** Elements that vectors take from memory or registers one by one. */
+  readonly gathered: number;
 }
 
 const DIVISION = 4;
@@ -23,7 +25,7 @@ export function kernelCost(kernel: Kernel): KernelCost {
 
 /** The same for some of a kernel's statements. */
 export function blockCost(block: readonly Statement[]): KernelCost {
-  const total = { flops: 0, loads: 0, stores: 0, instructions: 0 };
+  const total = { flops: 0, loads: 0, stores: 0, instructions: 0, gathered: 0 };
   const means = new Map<number, number>();
   const count = (statements: readonly Statement[], turns: number): void => {
     for (const statement of statements) {
@@ -35,6 +37,7 @@ export function blockCost(block: readonly Statement[]): KernelCost {
         continue;
       }
       total.instructions += turns * instructionsOf(statement);
+      if (isGathered(statement)) total.gathered += turns * statement.lanes;
       if (statement.kind === 'store') {
         total.stores += turns * statement.value.lanes * DTYPES[statement.buffer.dtype].bytes;
       } else if (statement.kind === 'load') {
@@ -53,6 +56,11 @@ function tripCount(loop: Loop, means: ReadonlyMap<number, number>): number {
     return atom.kind === 'data' ? (atom.size - 1) / 2 : 0;
   };
   return Math.max(0, evaluateIndex(loop.atom.extent, valueAt));
+}
+
+function isGathered(statement: Exclude<Statement, Loop>): statement is LoadValue | PackValue {
+  if (statement.kind === 'pack') return true;
+  return statement.kind === 'load' && statement.lanes > 1 && ![0, 1].includes(statement.step);
 }
 
 function flopsOf(value: Value): number {
@@ -78,9 +86,8 @@ function instructionsOf(statement: Exclude<Statement, Loop>): number {
     case 'index':
       return 1 + addressCost(statement.index);
     case 'load': {
-      const { lanes, step, index, mask } = statement;
-      const even = lanes === 1 || step === 0 || step === 1;
-      return (even ? 1 : 2 * lanes) + maskCost(mask) + addressCost(index);
+      const { lanes, index, mask } = statement;
+      return (isGathered(statement) ? 2 * lanes : 1) + maskCost(mask) + addressCost(index);
     }
     case 'unary':
       return statement.fn === 'sqrt' ? DIVISION : 1;
@@ -93,6 +100,7 @@ function instructionsOf(statement: Exclude<Statement, Loop>): number {
     case 'fma':
     case 'convert':
     case 'splat':
+    case 'shuffle':
     case 'lane':
       return 1;
     case 'bitcast':

@@ -99,6 +99,14 @@ function compileValue(frame: Frame, value: Value): Step {
         for (let l = 0; l < lanes; l++) r[to + l] = r[items[l]];
       };
     }
+    case 'shuffle': {
+      const [a, b] = [frame.use(value.a), frame.use(value.b)];
+      const from = value.places.map((p) => (p < lanes ? a + p : b + p - lanes));
+      const to = frame.define(value);
+      return () => {
+        for (let l = 0; l < lanes; l++) r[to + l] = r[from[l]];
+      };
+    }
     case 'lane': {
       const from = frame.use(value.a) + value.lane;
       const to = frame.define(value);

@@ -18,6 +18,7 @@ export function operandsOf(value: Value): readonly Value[] {
       return [value.a];
     case 'binary':
     case 'compare':
+    case 'shuffle':
       return [value.a, value.b];
     case 'select':
       return [value.condition, value.a, value.b];

@@ -175,6 +175,8 @@ class Printer {
         return `${value.kind} ${this.#use(value.a)}`;
       case 'pack':
         return `pack ${value.items.map((item) => this.#use(item)).join(' ')}`;
+      case 'shuffle':
+        return `shuffle ${this.#use(value.a)} ${this.#use(value.b)} ${value.places.join(',')}`;
       case 'lane':
         return `lane ${this.#use(value.a)} ${value.lane}`;
       case 'checked':

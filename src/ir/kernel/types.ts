@@ -134,6 +134,14 @@ export interface PackValue extends ValueBase {
   readonly kind: 'pack';
   readonly items: readonly Value[];
 }
+/** Lanes of two vectors in another order: place p of the result is lane `places[p]` of a, then b. */
+export interface ShuffleValue extends ValueBase {
+  readonly kind: 'shuffle';
+  readonly a: Value;
+  readonly b: Value;
+  /** LANES numbers in 0 .. 2 LANES - 1. */
+  readonly places: readonly number[];
+}
 export interface LaneValue extends ValueBase {
   readonly kind: 'lane';
   readonly a: Value;
@@ -172,6 +180,7 @@ export type Value =
   | BitcastValue
   | SplatValue
   | PackValue
+  | ShuffleValue
   | LaneValue
   | CarriedValue
   | ResultValue

@@ -52,6 +52,13 @@ export function typeFault(value: Value): string | undefined {
         expectLanes(value, LANES) ??
         first(value.items, (item) => sameType(value, item) ?? expectLanes(item, 1))
       );
+    case 'shuffle':
+      if (value.places.length !== LANES) return `${value.places.length} places`;
+      return (
+        first([value.a, value.b], (x) => sameType(value, x) ?? expectLanes(x, LANES)) ??
+        expectLanes(value, LANES) ??
+        first(value.places, (p) => (p >= 0 && p < 2 * LANES ? undefined : `place ${p}`))
+      );
     case 'lane':
       if (!(Number.isInteger(value.lane) && value.lane >= 0 && value.lane < value.a.lanes)) {
         return `lane ${value.lane} of ${value.a.lanes}`;

@@ -55,6 +55,11 @@ export function emitOperation(e: Emitter, value: Value): void {
     case 'pack':
       emitPack(e, value.items);
       return;
+    case 'shuffle':
+      e.push(value.a);
+      e.push(value.b);
+      f.emit('i8x16.shuffle', bytesOfWords(value.places));
+      return;
     case 'lane':
       e.push(value.a);
       f.emit(value.dtype === 'f32' ? 'f32x4.extract_lane' : 'i32x4.extract_lane', value.lane);
@@ -127,6 +132,11 @@ function emitPack(e: Emitter, items: readonly Value[]): void {
     if (lane === 0) e.f.emit(first.dtype === 'f32' ? 'f32x4.splat' : 'i32x4.splat');
     else e.f.emit(first.dtype === 'f32' ? 'f32x4.replace_lane' : 'i32x4.replace_lane', lane);
   });
+}
+
+/** The bytes of 32-bit lanes. */
+function bytesOfWords(places: readonly number[]): number[] {
+  return places.flatMap((place) => [0, 1, 2, 3].map((byte) => place * 4 + byte));
 }
 
 function emitUnary(e: Emitter, value: UnaryValue): void {
