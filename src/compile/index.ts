@@ -17,6 +17,8 @@ export interface Compiled {
   readonly code: Code;
   /** For each output, the number of the input whose memory it may take over. */
   readonly reuse: readonly (number | undefined)[];
+  /** Outputs whose memory must hold the content of that input when the program starts. */
+  readonly keeps: readonly boolean[];
 }
 
 /** Compiles a graph for a target: the one way from graph to code. */
@@ -27,13 +29,17 @@ export function compile(
   options: CompileOptions = {},
 ): Compiled {
   const none = outputs.map(() => undefined);
-  if (target.kind === 'graph') return { code: { kind: 'graph', outputs, inputs }, reuse: none };
+  if (target.kind === 'graph') {
+    const keeps = outputs.map(() => false);
+    return { code: { kind: 'graph', outputs, inputs }, reuse: none, keeps };
+  }
   const start = performance.now();
   const threads = target.kind === 'wasm' ? target.threads : 1;
   const program = compileProgram(outputs, inputs, { threads, ...options });
   const planned = performance.now();
   const reuse = program.outputs.map((o) => o.mayReuse);
-  if (target.kind === 'kernels') return { code: { kind: 'kernels', program }, reuse };
+  const keeps = program.outputs.map((o) => o.keeps);
+  if (target.kind === 'kernels') return { code: { kind: 'kernels', program }, reuse, keeps };
   if (target.kind !== 'wasm') throw new InternalError('unknown target');
   refuseMissingTypes(program);
   const code = emitWasm(program, target);
@@ -41,7 +47,7 @@ export function compile(
   if (debugging(1))
     debug(summary(program, code.bytes.length, planned - start, performance.now() - planned));
   const { bytes, sharedLoops } = code;
-  return { code: { kind: 'wasm', program, bytes, sharedLoops }, reuse };
+  return { code: { kind: 'wasm', program, bytes, sharedLoops }, reuse, keeps };
 }
 
 /** Element types that wasm kernels do not have yet. */

@@ -53,16 +53,24 @@ export function compileProgram(
   const rootIds = new Set(boundaries.roots.map((r) => r.id));
   const hasBuffer = (node: Node) => node.op === 'buffer' || rootIds.has(node.id);
   const tiles = options.tiles ?? DEFAULT_TILES;
-  const lower = lowerOnce({ hasBuffer, tiles, threads: options.threads ?? 1 });
-  const lowered = groups.map((group) => ({ group, ...lower(group) }));
-  return new Assembly(copies, inputs, options.donations ?? new Map()).assemble(lowered);
+  const threads = options.threads ?? 1;
+  const assembly = new Assembly(copies, inputs, options.donations ?? new Map());
+  // Whether a scatter may work in place is seen when all kernels are known, and changes its own.
+  for (let inPlace = assembly.wished(); ; ) {
+    const lower = lowerOnce({ hasBuffer, tiles, threads, inPlace });
+    const ordered = assembly.commitsLast(groups.map((group) => ({ group, ...lower(group) })));
+    const granted = assembly.granted(inPlace, ordered);
+    if (granted.size === inPlace.size) return assembly.assemble(ordered, inPlace);
+    inPlace = granted;
+  }
 }
 
 /** Lowers groups; those that do the same to other nodes share one kernel. */
 function lowerOnce(options: LowerOptions): (group: Group) => LoweredKernel {
   const known = new Map<string, { kernel: Kernel; places: readonly number[] }>();
   return (group) => {
-    const { key, nodes } = groupKey(group, options.hasBuffer);
+    const { key: what, nodes } = groupKey(group, options.hasBuffer);
+    const key = group.roots.some((root) => options.inPlace.has(root.id)) ? `${what}!` : what;
     let found = known.get(key);
     if (!found) {
       const { kernel, nodes: used } = lowerGroup(group, options);
@@ -100,23 +108,45 @@ class Assembly {
     this.#outputNumber = new Map(outputs.map((n, i) => [n.id, i]));
   }
 
-  assemble(kernels: readonly Lowered[]): Program {
-    const ordered = this.#commitsLast(kernels);
+  /** Scatters into an input whose memory they would like to take over. */
+  wished(): Set<number> {
+    const wishes = new Set<number>();
+    for (const [output, input] of this.#donations) {
+      const node = this.#outputs[output];
+      if (node.op === 'scatter' && node.src[0] === this.#inputs[input]) wishes.add(node.id);
+    }
+    return wishes;
+  }
+
+  /** Those of them that may, as the kernels now are. */
+  granted(wishes: ReadonlySet<number>, ordered: readonly Lowered[]): Set<number> {
+    const granted = new Set<number>();
+    this.#outputs.forEach((node, i) => {
+      if (!wishes.has(node.id)) return;
+      if (this.#reuse(i, ordered) !== undefined) granted.add(node.id);
+      else if (debugging(1))
+        debug(`an update of ${this.#donatedName(i)} copies it whole: not proven safe in place`);
+    });
+    return granted;
+  }
+
+  assemble(ordered: readonly Lowered[], inPlace: ReadonlySet<number>): Program {
     const { kernels: distinct, numbers } = this.#distinct(ordered);
     const { places, bytes } = this.#place(ordered);
     const reuse = this.#outputs.map((_, i) => this.#reuse(i, ordered));
     const barriers = findBarriers(
       ordered.map(({ kernel }, s) => accessesOf(kernel, places[s], reuse)),
     );
+    const costs = distinct.map((kernel) => kernelCost(kernel).instructions);
     const steps = ordered.map(
       (lowered, s): Step => ({
         kernel: numbers[s],
         label: lowered.kernel.name,
         barrier: barriers[s],
+        instructions: costs[numbers[s]],
         places: places[s],
       }),
     );
-    const costs = distinct.map((kernel) => kernelCost(kernel).instructions);
     const program: Program = {
       kernels: distinct,
       steps,
@@ -125,11 +155,13 @@ class Assembly {
         (n, i): OutputBinding => ({
           ...binding(n),
           mayReuse: reuse[i],
+          keeps: inPlace.has(n.id),
         }),
       ),
       vars: collectVars(distinct, this.#outputs),
       scratchBytes: bytes,
       localBytes: Math.max(0, ...distinct.map((kernel) => placeLocals(kernel).bytes)),
+      firstCommit: firstCommit(ordered, this.#outputs, reuse),
       instructions: numbers.reduce((sum, number) => sum + costs[number], 0),
     };
     if (debugging(2)) debug(printSchedule(program));
@@ -141,7 +173,7 @@ class Assembly {
    * Kernels that only write outputs go to the end (their order kept): they may then write over
    * inputs, since nothing that can still fail, or read them, comes later.
    */
-  #commitsLast(kernels: readonly Lowered[]): Lowered[] {
+  commitsLast(kernels: readonly Lowered[]): Lowered[] {
     const readNodes = new Set<number>();
     for (const { kernel, nodes } of kernels) {
       kernel.buffers.forEach((buffer, i) => {
@@ -213,6 +245,11 @@ class Assembly {
     return { places, bytes };
   }
 
+  #donatedName(output: number): string {
+    const node = this.#inputs[this.#donations.get(output) ?? -1];
+    return node?.op === 'buffer' ? node.arg.name : 'an input';
+  }
+
   /** The input whose memory an output may take over, when the wish can be granted. */
   #reuse(output: number, ordered: readonly Lowered[]): number | undefined {
     const input = this.#donations.get(output);
@@ -229,6 +266,17 @@ class Assembly {
       return undefined;
     return input;
   }
+}
+
+/** The first step that may write over an input. */
+function firstCommit(
+  ordered: readonly Lowered[],
+  outputs: readonly Node[],
+  reuse: readonly (number | undefined)[],
+): number {
+  const reusing = new Set(outputs.filter((_, i) => reuse[i] !== undefined));
+  const at = ordered.findIndex(({ group }) => group.stored.some((node) => reusing.has(node)));
+  return at < 0 ? ordered.length : at;
 }
 
 function bytesOf(node: Node): number {

@@ -15,12 +15,15 @@ export interface Executable {
    * the program allows it. What is short is done when the call returns.
    *
    * @param vars values of symbolic sizes by name
+   * @param signal looked at between steps, before the first that may write over an input
    * @throws RangeError for an index out of range, with no output that replaces an input written
+   * @throws the signal's reason, likewise
    */
   run(
     inputs: readonly Allocation[],
     outputs: readonly Allocation[],
     vars: ReadonlyMap<string, number>,
+    signal?: AbortSignal,
   ): void | Promise<void>;
   dispose(): void;
 }

@@ -17,6 +17,11 @@ export interface OutputBinding extends Binding {
    * read before its place is written, and by nothing afterwards.
    */
   readonly mayReuse: number | undefined;
+  /**
+   * Steps write only what changes: where the output does not lie in the memory of the input
+   * `mayReuse`, it must hold that input's content when the program starts.
+   */
+  readonly keeps: boolean;
 }
 
 /** Where a kernel argument lies. */
@@ -35,6 +40,8 @@ export interface Step {
   readonly label: string;
   /** All threads must have finished the steps before: this one reads or overwrites their results. */
   readonly barrier: boolean;
+  /** Machine instructions, roughly, vars at their maximum. */
+  readonly instructions: number;
   /** One place for each of the kernel's buffers, then one for each of its locals. */
   readonly places: readonly Place[];
 }
@@ -55,6 +62,8 @@ export interface Program {
   readonly scratchBytes: number;
   /** Bytes of each thread's own arena; its content is lost between steps. */
   readonly localBytes: number;
+  /** The first step that may write over an input: from there on a run must go to its end. */
+  readonly firstCommit: number;
   /** Machine instructions of a run, roughly, vars at their maximum. */
   readonly instructions: number;
 }

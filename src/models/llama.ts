@@ -1,7 +1,15 @@
 import { badArgument } from '../base/errors.ts';
-import { Embedding, type InitOptions, Linear, Module, RMSNorm } from '../nn/index.ts';
+import {
+  type CacheState,
+  Embedding,
+  type InitOptions,
+  KVCache,
+  Linear,
+  Module,
+  RMSNorm,
+} from '../nn/index.ts';
 import { crossEntropy, rope, scaledDotProductAttention } from '../tensor/functions/index.ts';
-import { arange, type Tensor } from '../tensor/index.ts';
+import { arange, type Dim, type Tensor } from '../tensor/index.ts';
 
 /** The sizes of a llama, with the key names of HuggingFace's config.json. */
 export interface LlamaConfig {
@@ -68,8 +76,8 @@ class Attention extends Module {
     this.o_proj = new Linear(d, d, residualInit(config, init));
   }
 
-  /** x [batch, time, d] */
-  forward(x: Tensor): Tensor {
+  /** x [batch, time, d]; with a cache they are the last of the tokens that it then knows */
+  forward(x: Tensor, cache?: KVCache, length: Dim = x.shape[1]): Tensor {
     const [batch, time] = x.shape;
     const {
       num_attention_heads: heads,
@@ -78,11 +86,16 @@ class Attention extends Module {
     } = this.#config;
     const split = (y: Tensor, count: number) =>
       y.reshape([batch, time, count, this.#headSize]).transpose(1, 2); // [batch, count, time, size]
-    const positions = arange(time as number, { device: x.device });
+    const positions = cache
+      ? cache.positions(time as number, length)
+      : arange(time, { device: x.device });
     const q = rope(split(this.q_proj.forward(x), heads), positions, { theta });
     const k = rope(split(this.k_proj.forward(x), groups), positions, { theta });
     const v = split(this.v_proj.forward(x), groups);
-    const y = scaledDotProductAttention(q, k, v, { isCausal: true, enableGqa: groups !== heads });
+    const enableGqa = groups !== heads;
+    const y = cache
+      ? cache.attend(q, k, v, length, { enableGqa })
+      : scaledDotProductAttention(q, k, v, { isCausal: true, enableGqa });
     return this.o_proj.forward(y.transpose(1, 2).reshape([batch, time, heads * this.#headSize]));
   }
 }
@@ -121,8 +134,8 @@ class Block extends Module {
     this.mlp = new GatedMLP(config, init);
   }
 
-  forward(x: Tensor): Tensor {
-    const y = x.add(this.self_attn.forward(this.input_layernorm.forward(x)));
+  forward(x: Tensor, cache?: KVCache, length?: Dim): Tensor {
+    const y = x.add(this.self_attn.forward(this.input_layernorm.forward(x), cache, length));
     return y.add(this.mlp.forward(this.post_attention_layernorm.forward(y)));
   }
 }
@@ -140,8 +153,11 @@ class Trunk extends Module {
     this.norm = new RMSNorm(config.hidden_size, { ...init, eps: config.rms_norm_eps });
   }
 
-  forward(tokens: Tensor): Tensor {
-    const x = this.layers.reduce((h, block) => block.forward(h), this.embed_tokens.forward(tokens));
+  forward(tokens: Tensor, state?: CacheState): Tensor {
+    const x = this.layers.reduce(
+      (h, block, i) => block.forward(h, state?.caches[i], state?.length),
+      this.embed_tokens.forward(tokens),
+    );
     return this.norm.forward(x);
   }
 }
@@ -161,8 +177,27 @@ export class Llama extends Module {
     this.lm_head = config.tie_word_embeddings ? undefined : new Linear(d, vocabulary, options);
   }
 
-  /** Tokens [batch, time] i32 to logits [batch, time, vocabulary]. */
-  forward(tokens: Tensor): Tensor {
+  /** Empty caches for `batch` sequences, one for each layer: see `forward`. */
+  newCaches(batch = 1): KVCache[] {
+    const { hidden_size: d, num_attention_heads, num_key_value_heads: heads } = this.config;
+    const { held } = this.model.embed_tokens.weight;
+    return this.model.layers.map(
+      () =>
+        new KVCache({
+          batch,
+          heads,
+          capacity: this.config.max_position_embeddings,
+          size: d / num_attention_heads,
+          device: held.device,
+        }),
+    );
+  }
+
+  /**
+   * Tokens [batch, time] i32 to logits [batch, time, vocabulary]. With caches the tokens continue
+   * those that the caches know: they are the last of `state.length` tokens.
+   */
+  forward(tokens: Tensor, state?: CacheState): Tensor {
     const [, time] = tokens.shape;
     const longest = this.config.max_position_embeddings;
     if (tokens.rank !== 2 || (time as number) > longest) {
@@ -173,7 +208,7 @@ export class Llama extends Module {
         `a shape [batch, time], time up to ${longest}`,
       );
     }
-    const x = this.model.forward(tokens);
+    const x = this.model.forward(tokens, state);
     return this.lm_head ? this.lm_head.forward(x) : x.linear(this.model.embed_tokens.weight.value);
   }
 

@@ -1,15 +1,15 @@
 import {
-  type DeviceChoice,
   full,
   Parameter,
   random,
   type Shape,
   scope,
   type Tensor,
+  type TensorOptions,
 } from '../tensor/index.ts';
 
 export interface InitOptions {
-  readonly device?: DeviceChoice;
+  readonly device?: TensorOptions['device'];
   /** Standard deviation of the initial weights (default 0.02, as GPT-2). */
   readonly std?: number;
 }

@@ -5,6 +5,7 @@ import * as g from '../ir/graph/build.ts';
 import type { Node } from '../ir/graph/types.ts';
 import { broadcastShapes, formatShape, type Shape, sizeOf } from '../ir/shape.ts';
 import { Lazy, unwatch, watch } from './lazy.ts';
+import { enqueue } from './queue.ts';
 import { realizeAll } from './realize.ts';
 import { enter, leave } from './scope.ts';
 
@@ -147,7 +148,11 @@ export abstract class Handle {
       await realizeAll([lazy]);
       const { storage } = lazy;
       if (!storage) throw new TypeError('the tensor has no value');
-      return storage.device.read(storage.allocation, this.dtype, this.size);
+      // In turn: a step that runs in slices may be writing.
+      const { dtype, size } = this;
+      return await enqueue(storage.device, async () =>
+        storage.device.read(storage.allocation, dtype, size),
+      );
     } finally {
       lazy.release();
     }

@@ -1,11 +1,11 @@
 export type { Device, DeviceName } from '../device/index.ts';
 export { type DeviceChoice, device, setThreads } from '../device/index.ts';
 export { DTYPES, type DType, isDType } from '../ir/dtype.ts';
-export { type Shape, type Var, variable } from '../ir/shape.ts';
+export { type Dim, type Shape, type Var, variable } from '../ir/shape.ts';
 export { Cell, Parameter } from './cell.ts';
 export { grad, type ValueAndGrad, valueAndGrad, vjp } from './grad.ts';
 export { Handle, type Nested, type Operand } from './handle.ts';
-export { BoundVar, bind, type Jitted, jit } from './jit.ts';
+export { BoundVar, bind, type CallOptions, type Jitted, jit } from './jit.ts';
 export * as random from './random.ts';
 export { realize } from './realize-tensors.ts';
 export { scope } from './scope.ts';
@@ -16,6 +16,7 @@ export {
   eye,
   full,
   ones,
+  sizeValue,
   stack,
   Tensor,
   type TensorOptions,

@@ -85,7 +85,9 @@ export function realizeAll(lazies: readonly Lazy[]): Promise<void> {
   }
   // What is being computed must outlive its handles until it is done.
   for (const lazy of open) lazy.retain();
-  const tasks = [...byDevice].map(([device, list]) => enqueue(device, () => compute(device, list)));
+  const tasks = [...byDevice].map(([device, list]) =>
+    enqueue(device, () => computeNow(device, list)),
+  );
   return Promise.all(tasks).then(
     () => {
       for (const lazy of open) lazy.release();
@@ -97,9 +99,10 @@ export function realizeAll(lazies: readonly Lazy[]): Promise<void> {
   );
 }
 
-async function compute(device: Device, lazies: readonly Lazy[]): Promise<void> {
+/** @internal The same inside a task of the device's queue, which all of them are on. */
+export async function computeNow(device: Device, lazies: readonly Lazy[]): Promise<void> {
   // An earlier task may have computed some of them meanwhile.
-  const open = lazies.filter((lazy) => !lazy.storage);
+  const open = [...new Set(lazies)].filter((lazy) => !lazy.storage);
   if (open.length === 0) return;
   const { outputs, inputs, storages } = cutAtMemory(open.map((lazy) => lazy.node));
   for (const node of outputs) {

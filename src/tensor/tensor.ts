@@ -4,7 +4,15 @@ import type { Device } from '../device/types.ts';
 import { arrayClass, type DType, promote, type TypedArray } from '../ir/dtype.ts';
 import { encodeFloat, isSmallFloat } from '../ir/float-formats.ts';
 import * as g from '../ir/graph/build.ts';
-import { checkAxis, formatShape, type Shape, shapesEqual, sizeOf } from '../ir/shape.ts';
+import {
+  checkAxis,
+  type Dim,
+  formatShape,
+  isVar,
+  type Shape,
+  shapesEqual,
+  sizeOf,
+} from '../ir/shape.ts';
 import type { Handle, Nested } from './handle.ts';
 import { Indexing } from './indexing.ts';
 import { Lazy } from './lazy.ts';
@@ -144,10 +152,17 @@ export function ones(shape: Shape, options: TensorOptions = {}): Tensor {
   return full(shape, 1, options);
 }
 
-/** 0, 1, ... n - 1 as i32 (or another type). */
-export function arange(length: number, options: TensorOptions = {}): Tensor {
+/** 0, 1, ... n - 1 as i32 (or another type); n may be symbolic. */
+export function arange(length: Dim, options: TensorOptions = {}): Tensor {
   const node = g.cast(g.iota(length), options.dtype ?? 'i32');
   return new Tensor(new Lazy(chooseDevice(options.device), node, []));
+}
+
+/** A symbolic size as a scalar i32 (or another type): its value in the present run. */
+export function sizeValue(size: Dim, options: TensorOptions = {}): Tensor {
+  const node = isVar(size) ? g.varValue(size) : g.scalar(size, 'i32');
+  const typed = g.cast(node, options.dtype ?? 'i32');
+  return new Tensor(new Lazy(chooseDevice(options.device), typed, []));
 }
 
 /** The identity matrix. */

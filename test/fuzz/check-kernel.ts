@@ -28,12 +28,13 @@ function programOf(kernel: Kernel): Program {
   const bindings = (role: string) => kernel.buffers.filter((b) => b.role === role);
   return {
     kernels: [kernel],
-    steps: [{ kernel: 0, label: kernel.name, barrier: false, places }],
+    steps: [{ kernel: 0, label: kernel.name, barrier: false, instructions: 1, places }],
     inputs: bindings('in'),
-    outputs: bindings('out').map((b) => ({ ...b, mayReuse: undefined })),
+    outputs: bindings('out').map((b) => ({ ...b, mayReuse: undefined, keeps: false })),
     vars: kernel.vars,
     scratchBytes: 0,
     localBytes,
+    firstCommit: 1,
     instructions: 1,
   };
 }

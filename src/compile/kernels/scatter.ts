@@ -4,6 +4,7 @@ import type { KernelBuilder } from '../../ir/kernel/builder.ts';
 import { add, type Index, LANE, LANES, mul } from '../../ir/kernel/index-expr.ts';
 import type { Buffer } from '../../ir/kernel/types.ts';
 import { maxDim } from '../../ir/shape.ts';
+import { provenIndex } from '../lower/affine.ts';
 import type { ExpressionLowering } from '../lower/expression.ts';
 import { loopOver, vectorAxis } from '../lower/map-kernel.ts';
 import { linearIndex } from '../lower/movement.ts';
@@ -15,12 +16,15 @@ const SHARE = 4;
  * Copies x, then puts or adds the updates one after the other in row-major order of the index:
  * equal places always meet in the same order. Threads share the last axis where it is not the one
  * that is indexed, each doing all rows of its columns.
+ *
+ * @param inPlace x lies where the result goes: nothing is copied
  */
 export function buildScatter(
   b: KernelBuilder,
   lowering: ExpressionLowering,
   node: NodeOf<'scatter'>,
   out: Buffer,
+  inPlace: boolean,
 ): void {
   const [x, index, updates] = node.src;
   const { axis, mode } = node.arg;
@@ -29,7 +33,9 @@ export function buildScatter(
   };
   const what = indexingText('scatter', x.shape, axis);
   const update = (at: readonly Index[]) => {
-    const place = b.checked(lowering.evaluate(index, at), maxDim(x.shape[axis]), what);
+    const size = maxDim(x.shape[axis]);
+    const place =
+      provenIndex(index, at, size) ?? b.checked(lowering.evaluate(index, at), size, what);
     const target = linearIndex(
       at.map((i, a) => (a === axis ? place : i)),
       x.shape,
@@ -52,12 +58,12 @@ export function buildScatter(
           body([...rows.slice(0, last), vector]);
         });
       };
-      loopOver(b, [...x.shape.slice(0, last), 1], -1, 'serial', columns(copy));
+      if (!inPlace) loopOver(b, [...x.shape.slice(0, last), 1], -1, 'serial', columns(copy));
       loopOver(b, [...index.shape.slice(0, last), 1], -1, 'serial', columns(update));
     });
     return;
   }
-  loopOver(b, x.shape, vectorAxis(x.shape), 'serial', copy);
+  if (!inPlace) loopOver(b, x.shape, vectorAxis(x.shape), 'serial', copy);
   loopOver(b, index.shape, together ? along : -1, 'serial', update);
 }
 

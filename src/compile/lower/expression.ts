@@ -19,6 +19,7 @@ import {
 import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
 import { proveNonNegative } from '../../ir/kernel/verify-bounds.ts';
 import { type Dim, isVar, maxDim, sizeOf } from '../../ir/shape.ts';
+import { provenIndex } from './affine.ts';
 import { dimIndex, linearIndex, pushIndex } from './movement.ts';
 import { reduceInOrder } from './reduce.ts';
 import type { RowCache } from './row-cache.ts';
@@ -197,6 +198,8 @@ export class ExpressionLowering {
     const b = this.#b;
     const [x, places] = node.src;
     const { axis } = node.arg;
+    const proven = provenIndex(places, index, maxDim(x.shape[axis]));
+    if (proven) return this.evaluate(x, index.with(axis, proven), mask);
     // What is computed outside the mask is never used and must not be checked.
     const place = this.#under(mask, this.evaluate(places, index, mask), b.const('i32', 0));
     const what = indexingText('gather', x.shape, axis);

@@ -34,6 +34,8 @@ export interface LowerOptions {
   /** True for nodes whose value another kernel or the caller keeps in memory. */
   readonly hasBuffer: (node: Node) => boolean;
   readonly tiles: GemmTiles;
+  /** Scatters whose result lies in the memory of what they change. */
+  readonly inPlace: ReadonlySet<number>;
   /** Threads that will run the kernels together. */
   readonly threads: number;
 }
@@ -43,7 +45,9 @@ export function lowerGroup(plan: KernelPlan, options: LowerOptions): LoweredKern
   const last = plan.roots[plan.roots.length - 1];
   if (plan.core) return productKernel(plan, plan.core, options);
   if (last.op === 'scatter') {
-    return buildWith(plan, options, (k) => buildScatter(k.b, k.lowering, last, k.outs[0]));
+    return buildWith(plan, options, (k) =>
+      buildScatter(k.b, k.lowering, last, k.outs[0], options.inPlace.has(last.id)),
+    );
   }
   return mapKernel(plan, options);
 }

@@ -17,7 +17,8 @@ export class GraphInterpreter extends HostMemory implements Device {
     if (code.kind !== 'graph') throw new InternalError(`interpret cannot run ${code.kind}`);
     const { outputs, inputs } = code;
     return {
-      run: (sources, targets, vars) => {
+      run: (sources, targets, vars, signal) => {
+        signal?.throwIfAborted();
         const buffers = new Map<number, NdArray>();
         inputs.forEach((node, i) => {
           const { shape } = node.arg;

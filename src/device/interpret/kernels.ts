@@ -2,7 +2,8 @@ import { InternalError } from '../../base/errors.ts';
 import { arrayClass } from '../../ir/dtype.ts';
 import { indexOutOfRange } from '../../ir/graph/ops/indexing.ts';
 import { interpretKernel } from '../../ir/kernel/interpret.ts';
-import type { Code, Place, Target } from '../../ir/program.ts';
+import type { Code, Place, Step, Target } from '../../ir/program.ts';
+import { runInSlices } from '../slices.ts';
 import type { Allocation, Device, Executable } from '../types.ts';
 import { HostMemory } from './host-memory.ts';
 
@@ -26,6 +27,7 @@ export class KernelInterpreter extends HostMemory implements Device {
       inputs: readonly Allocation[],
       outputs: readonly Allocation[],
       vars: ReadonlyMap<string, number>,
+      signal?: AbortSignal,
     ) => {
       const scratch = new ArrayBuffer(program.scratchBytes);
       const locate = (place: Place): [ArrayBuffer, number] => {
@@ -34,7 +36,7 @@ export class KernelInterpreter extends HostMemory implements Device {
         const list = place.kind === 'input' ? inputs : outputs;
         return [this.bufferOf(list[place.index]), 0];
       };
-      for (const step of program.steps) {
+      const execute = (step: Step) => {
         const kernel = program.kernels[step.kernel];
         const buffers = kernel.buffers.map((buffer, i) => {
           const [memory, offset] = locate(step.places[i]);
@@ -47,7 +49,14 @@ export class KernelInterpreter extends HostMemory implements Device {
           { fusedFma: this.#fusedFma },
         );
         if (check) throw indexOutOfRange(kernel.checks[check.check], check.value, check.size);
-      }
+      };
+      const some = (from: number, to: number) => {
+        program.steps.slice(from, to).forEach(execute);
+        return 0;
+      };
+      if (signal) return runInSlices(program, some, signal).then(() => undefined);
+      some(0, program.steps.length);
+      return undefined;
     };
     return { run, dispose: () => {} };
   }

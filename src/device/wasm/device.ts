@@ -9,6 +9,7 @@ import {
   type Target,
   tableSlots,
 } from '../../ir/program.ts';
+import { runInSlices } from '../slices.ts';
 import type { Allocation, Device, Executable } from '../types.ts';
 import { CONTROL_BYTES, MAX_THREADS } from './control.ts';
 import { Heap } from './heap.ts';
@@ -158,21 +159,25 @@ export class WasmDevice implements Device {
     const table = this.#own((slots.count + sharedLoops) * 4);
     const counters = table.offset + slots.count * 4;
     return {
-      run: (sources, targets, values) => {
+      run: (sources, targets, values, signal) => {
         const entries = this.#fill(program, table, counters, sources, targets, values);
         new Int32Array(this.#memory.buffer, counters, sharedLoops).fill(0);
         const check = (failed: number) => {
           if (failed > 0) this.#throwFailure(program, failed - 1);
         };
-        const to = program.steps.length;
         if (debugging(2)) {
           const failed = () => this.#failure()[0] !== 0;
           return check(traceRun(program, own, entries, debug, failed));
         }
-        if (!together) return check(own.run(table.offset, 0, 1, 0, to));
-        this.#pool ??= new Pool(this.#memory, threads);
-        this.#pool.load(id, module);
-        return this.#pool.run({ executable: id, table: table.offset, from: 0, to }).then(check);
+        const run = (from: number, to: number) => {
+          if (!together) return own.run(table.offset, 0, 1, from, to);
+          this.#pool ??= new Pool(this.#memory, threads);
+          this.#pool.load(id, module);
+          return this.#pool.run({ executable: id, table: table.offset, from, to });
+        };
+        if (signal) return runInSlices(program, run, signal).then(check);
+        const done = run(0, program.steps.length);
+        return typeof done === 'number' ? check(done) : done.then(check);
       },
       dispose: () => {
         this.#pool?.unload(id);

@@ -1,5 +1,5 @@
 import type { DType } from '../dtype.ts';
-import { type Dim, dimsEqual, isVar, type Shape, shapesEqual } from '../shape.ts';
+import { type Dim, dimsEqual, isVar, type Shape, shapesEqual, type Var } from '../shape.ts';
 import { OPS } from './ops/table.ts';
 import type {
   BinaryFn,
@@ -75,6 +75,11 @@ export function constLike(node: Node, value: number): Node {
 
 export function iota(length: Dim): Node {
   return makeNode('iota', [], { length });
+}
+
+/** The run-time value of a symbolic size, a scalar i32. */
+export function varValue(variable: Var): Node {
+  return makeNode('var', [], { variable });
 }
 
 export function cast(x: Node, to: DType): Node {
