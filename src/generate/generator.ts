@@ -1,16 +1,17 @@
 import { badArgument } from '../base/errors.ts';
 import { type Jitted, jit, type Tensor, tensor } from '../tensor/index.ts';
 import { AnswerSheet } from './answers.ts';
+import { Decoder } from './decoder.ts';
 import { Sampler, type SamplerOptions } from './sampler.ts';
 import { StopFilter } from './stop.ts';
-import type { CausalModel, Tokenizer } from './types.ts';
+import { type CausalModel, hasCaches, type Tokenizer } from './types.ts';
 
 export interface GenerateOptions extends SamplerOptions {
   /** Longest continuation, in tokens (default 200). */
   readonly maxTokens?: number | undefined;
   /** Ends the text before the first of these. */
   readonly stop?: string | readonly string[] | undefined;
-  /** Ends the text after the token in progress. */
+  /** Ends the text, without an error. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -28,15 +29,20 @@ export interface AnswerOptions {
 }
 
 /**
- * Writes text with a model. Each token takes a pass over a window of the context's length: the
- * known tokens stand at its left, the logits are taken at the last of them, and a longer text is
- * seen by its end. So the pass is one program, compiled at the first token; `dispose` frees it.
+ * Writes text with a model. While a text fits into the context, a model with caches of keys and
+ * values sees each token once. Beyond that (or without caches) each token takes a pass over a window
+ * of the context's length: the known tokens stand at its left, the logits are taken at the last of
+ * them, and a longer text is seen by its end. Programs are compiled when they are first needed;
+ * `dispose` frees them.
  */
 export class TextGenerator {
   readonly #model: CausalModel;
   readonly #tokenizer: Tokenizer;
   readonly #logits: Jitted<[Tensor, Tensor], Tensor>;
   readonly #best: Jitted<[Tensor], Tensor>;
+  /** Decoders that no text is using. */
+  readonly #idle: Decoder[] = [];
+  #disposed = false;
 
   constructor(model: CausalModel, tokenizer: Tokenizer) {
     const { vocab_size: vocabulary } = model.config;
@@ -75,11 +81,21 @@ export class TextGenerator {
     const sampler = new Sampler(options);
     const filter = new StopFilter(stop);
     const tokens = [...this.#tokenizer.encode(prompt === '' ? '\n' : prompt)];
-    for (let made = 0; made < maxTokens && !filter.stopped && !signal?.aborted; made++) {
-      const token = sampler.next(await this.#logitsAfter(tokens));
-      tokens.push(token);
-      const text = filter.push(this.#tokenizer.decode([token]));
-      if (text !== '') yield text;
+    const decoder = this.#takeDecoder();
+    try {
+      for (let made = 0; made < maxTokens && !filter.stopped && !signal?.aborted; made++) {
+        const logits = await this.#logitsAfter(tokens, decoder, signal).catch((error) => {
+          if (signal?.aborted) return undefined;
+          throw error;
+        });
+        if (!logits) break;
+        const token = sampler.next(logits);
+        tokens.push(token);
+        const text = filter.push(this.#tokenizer.decode([token]));
+        if (text !== '') yield text;
+      }
+    } finally {
+      if (decoder) this.#giveBack(decoder);
     }
     const rest = filter.end();
     if (rest !== '') yield rest;
@@ -131,17 +147,38 @@ export class TextGenerator {
 
   /** Frees the compiled programs; the model stays. */
   dispose(): void {
+    this.#disposed = true;
     this.#logits.dispose();
     this.#best.dispose();
+    for (const decoder of this.#idle.splice(0)) decoder.dispose();
   }
 
-  async #logitsAfter(tokens: readonly number[]): Promise<ArrayLike<number>> {
-    const window = new Int32Array(this.#model.config.max_position_embeddings);
+  /** A decoder for one text; several texts at the same time have one each. */
+  #takeDecoder(): Decoder | undefined {
+    if (!hasCaches(this.#model)) return undefined;
+    return this.#idle.pop() ?? new Decoder(this.#model, this.#tokenizer.size);
+  }
+
+  #giveBack(decoder: Decoder): void {
+    // The next text may come after more training: nothing is remembered.
+    decoder.reset();
+    if (this.#disposed) decoder.dispose();
+    else this.#idle.push(decoder);
+  }
+
+  async #logitsAfter(
+    tokens: readonly number[],
+    decoder: Decoder | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<ArrayLike<number>> {
+    const { max_position_embeddings: context } = this.#model.config;
+    if (decoder && tokens.length <= context) return decoder.logitsAfter(tokens, signal);
+    const window = new Int32Array(context);
     const known = tokens.slice(-window.length);
     window.set(known);
     const input = this.#tensor(window, [1, window.length]);
     const last = this.#tensor(Int32Array.of(known.length - 1), [1]);
-    return read(this.#logits(input, last), input, last);
+    return read(this.#logits.with({ signal })(input, last), input, last);
   }
 
   #tensor(data: Int32Array, shape: readonly number[]): Tensor {

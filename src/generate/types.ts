@@ -1,3 +1,4 @@
+import type { CacheState, KVCache } from '../nn/index.ts';
 import type { Parameterised, Tensor } from '../tensor/index.ts';
 
 /** What text can be generated with: a model of the next token whose context is bounded. */
@@ -9,6 +10,17 @@ export interface CausalModel extends Parameterised {
   };
   /** Tokens [batch, time] i32 to logits [batch, time, vocabulary]. */
   forward(tokens: Tensor): Tensor;
+}
+
+/** A model that can continue what caches of keys and values hold. */
+export interface CachedModel extends CausalModel {
+  newCaches(batch: number): readonly KVCache[];
+  /** The tokens are the last of `state.length`. */
+  forward(tokens: Tensor, state?: CacheState): Tensor;
+}
+
+export function hasCaches(model: CausalModel): model is CachedModel {
+  return 'newCaches' in model && typeof model.newCaches === 'function';
 }
 
 /** Text to ids and back. */

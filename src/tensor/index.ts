@@ -5,7 +5,7 @@ export { type Dim, type Shape, type Var, variable } from '../ir/shape.ts';
 export { Cell, Parameter } from './cell.ts';
 export { grad, type ValueAndGrad, valueAndGrad, vjp } from './grad.ts';
 export { Handle, type Nested, type Operand } from './handle.ts';
-export { BoundVar, bind, type CallOptions, type Jitted, jit } from './jit.ts';
+export { type Bound, BoundVar, bind, type CallOptions, type Jitted, jit } from './jit.ts';
 export * as random from './random.ts';
 export { realize } from './realize-tensors.ts';
 export { scope } from './scope.ts';

@@ -31,8 +31,8 @@ export function bind(variable: Var, value: number): BoundVar {
   return new BoundVar(variable, value);
 }
 
-/** In the traced function a bound var is the var itself. */
-export type Traced<A> = { [K in keyof A]: A[K] extends BoundVar ? Var : A[K] };
+/** What a traced function is called with: where it takes a var, a var bound to its value. */
+export type Bound<A extends unknown[]> = { [K in keyof A]: A[K] extends Var ? BoundVar : A[K] };
 
 /** How one call of a jitted function is made. */
 export interface CallOptions {
@@ -71,11 +71,11 @@ const CACHE_SIZE = 16;
  * });
  * await step(inputs, targets);
  */
-export function jit<A extends unknown[], T>(f: (...args: Traced<A>) => T): Jitted<A, T> {
+export function jit<A extends unknown[], T>(f: (...args: A) => T): Jitted<Bound<A>, T> {
   const programs = new LruMap<string, Captured>(CACHE_SIZE, (captured) => captured.dispose());
   const log = new TraceLog(f.name || 'a function', CACHE_SIZE);
   // Nothing is awaited before the call has its place in the queue: calls keep their order.
-  const call = async ({ signal }: CallOptions, args: A): Promise<T> => {
+  const call = async ({ signal }: CallOptions, args: Bound<A>): Promise<T> => {
     signal?.throwIfAborted();
     const { signature, tensors, vars } = describe(args);
     const key = signature.map(([path, what]) => `${path}=${what}`).join(' ');
@@ -91,16 +91,16 @@ export function jit<A extends unknown[], T>(f: (...args: Traced<A>) => T): Jitte
     }
     return captured.run(tensors, { vars, signal }) as Promise<T>;
   };
-  return Object.defineProperties((...args: A) => call({}, args), {
+  return Object.defineProperties((...args: Bound<A>) => call({}, args), {
     with: {
       value:
         (options: CallOptions) =>
-        (...args: A) =>
+        (...args: Bound<A>) =>
           call(options, args),
     },
     traces: { get: () => log.traces },
     dispose: { value: () => programs.clear() },
-  }) as Jitted<A, T>;
+  }) as Jitted<Bound<A>, T>;
 }
 
 /** What a program depends on, as text, and what changes from call to call. */
@@ -158,7 +158,7 @@ function placeholder(device: Device, dtype: Tensor['dtype'], shape: Shape, name:
   return new Tensor(new Lazy(device, bufferNode(dtype, shape, name), []));
 }
 
-function trace<A extends unknown[], T>(f: (...args: Traced<A>) => T, args: A): Captured {
+function trace<A extends unknown[], T>(f: (...args: A) => T, args: Bound<A>): Captured {
   // The program needs no handle of the trace once it is compiled, but for the shapes of its results.
   const made = new Set<Disposable>();
   try {
@@ -168,7 +168,7 @@ function trace<A extends unknown[], T>(f: (...args: Traced<A>) => T, args: A): C
   }
 }
 
-function runTraced<A extends unknown[], T>(f: (...args: Traced<A>) => T, args: A): Trace {
+function runTraced<A extends unknown[], T>(f: (...args: A) => T, args: Bound<A>): Trace {
   const places: Tensor[] = [];
   const inputs = mapTensors(
     args,
@@ -178,7 +178,7 @@ function runTraced<A extends unknown[], T>(f: (...args: Traced<A>) => T, args: A
       return place;
     },
     (value) => (value instanceof BoundVar ? value.variable : value),
-  ) as Traced<A>;
+  ) as A;
   const recorder = new Recorder();
   const result = withCellTrace(recorder, () => f(...inputs));
   if (result instanceof Promise) {

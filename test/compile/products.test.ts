@@ -64,6 +64,22 @@ describe.each(devices)('few rows on %s', (name, device) => {
 });
 
 describe('the template of few rows', () => {
+  it('gives on wasm the bits of the kernel interpreter', async () => {
+    const [, relaxed, kernels] = devices.map(([, device]) => device);
+    for (const [m, n, k] of [
+      [1, 37, 21],
+      [3, 18, 16],
+      [7, 5, 3],
+    ]) {
+      const { inputs, out } = layer(m, n, k, 'columns of depth');
+      const values = layerValues(m, n, k, 'columns of depth');
+      const [[code], [kernel]] = await Promise.all(
+        [relaxed, kernels].map((device) => runGraph(device, [out], inputs, values)),
+      );
+      expect(firstDifference(code, kernel)).toBe(-1);
+    }
+  });
+
   const text = (layout: Layout, m: number) => {
     const { inputs, out } = layer(m, 32, 64, layout);
     return compileProgram([out], inputs).kernels.map(printKernel).join('\n');

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { complete, generate, TextGenerator } from '../../src/generate/index.ts';
 import type { Llama } from '../../src/models/index.ts';
-import { device } from '../../src/tensor/index.ts';
+import { device, type Tensor } from '../../src/tensor/index.ts';
 import { trainLanguageModel } from '../../src/train/index.ts';
 import { TEXT, tinyModel, tokenizer } from '../support/tiny.ts';
 
@@ -32,6 +32,32 @@ describe('generate', () => {
     expect(await generator.complete(long, greedy)).toBe(
       await generator.complete(long.slice(-CONTEXT), greedy),
     );
+  });
+
+  test('writes with caches what passes over the whole window write', async () => {
+    const { config } = model;
+    const plain = {
+      config,
+      parameters: () => model.parameters(),
+      forward: (t: Tensor) => model.forward(t),
+    };
+    const windows = new TextGenerator(plain, tokenizer);
+    const prompts = ['t', 'the cat', 'the dog sat on the lo', TEXT.slice(3, 60)];
+    for (const [i, prompt] of prompts.entries()) {
+      for (const options of [{ temperature: 0 }, { temperature: 0.8, seed: i }]) {
+        const wanted = await windows.complete(prompt, { ...options, maxTokens: 40 });
+        expect(await generator.complete(prompt, { ...options, maxTokens: 40 })).toBe(wanted);
+      }
+    }
+    windows.dispose();
+  });
+
+  test('writes several texts at the same time', async () => {
+    const prompts = ['the cat', 'on the', 'dog sat'];
+    const options = { temperature: 0, maxTokens: 12 };
+    const alone: string[] = [];
+    for (const prompt of prompts) alone.push(await generator.complete(prompt, options));
+    expect(await Promise.all(prompts.map((p) => generator.complete(p, options)))).toEqual(alone);
   });
 
   test('gives the text piece by piece', async () => {

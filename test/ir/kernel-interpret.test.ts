@@ -288,6 +288,16 @@ describe('other values', () => {
     ]);
   });
 
+  test('shuffle takes lanes of two vectors', () => {
+    const b = new KernelBuilder();
+    const x = b.buffer('x', 'i32', 8, 'in');
+    const out = b.buffer('out', 'i32', 4, 'out');
+    b.store(out, LANE, b.shuffle(b.load(x, LANE), b.load(x, add(LANE, 4)), [6, 0, 3, 4]));
+    expect(run(b, [Int32Array.of(1, 2, 3, 4, 5, 6, 7, 8), new Int32Array(4)])).toEqual([
+      7, 1, 4, 5,
+    ]);
+  });
+
   test('index gives base + step x lane as i32, of any atoms', () => {
     const b = new KernelBuilder();
     const n = varIndex(variable('n', 0, 100));

@@ -101,10 +101,10 @@ describe('an update of a cache', () => {
     });
     const n = variable('n', 1, 4);
     const row = (value: number) => tensor([[[[value, value]]]], { device });
-    await step(row(1), bind(n, 1) as never);
+    await step(row(1), bind(n, 1));
     const memory = cache.keys.held.lazy.storage;
     const snapshot = cache.keys.value;
-    await step(row(2), bind(n, 2) as never);
+    await step(row(2), bind(n, 2));
     expect(await snapshot.toArray()).toEqual([
       [
         [
@@ -127,7 +127,7 @@ describe('an update of a cache', () => {
     ]);
     expect(cache.keys.held.lazy.storage).not.toBe(memory);
     snapshot.dispose();
-    expect(await (await step(row(3), bind(n, 3) as never)).item()).toBe(12);
+    expect(await (await step(row(3), bind(n, 3))).item()).toBe(12);
     expect(await cache.values.value.toArray()).toEqual([
       [
         [
@@ -170,11 +170,11 @@ describe('decoding with caches', () => {
         };
         for (const to of [8, 16, 20]) {
           // The last piece begins inside the one before: it puts the same in again.
-          const part = await prefill(ids(device, to - 8, to), bind(end, to) as never);
+          const part = await prefill(ids(device, to - 8, to), bind(end, to));
           close(await part.data(), to - 8);
         }
         for (let to = 21; to <= 26; to++) {
-          const part = await decode(ids(device, to - 1, to), bind(length, to) as never);
+          const part = await decode(ids(device, to - 1, to), bind(length, to));
           close(await part.data(), to - 1);
         }
         expect([prefill.traces, decode.traces]).toEqual([1, 1]);
@@ -191,7 +191,7 @@ describe('decoding with caches', () => {
     const step = jit((tokens: Tensor, n: Var) => llama.forward(tokens, { caches, length: n }));
     const at = async (position: number) => {
       const token = ids(device, position, position + 1);
-      const logits = await step(token, bind(length, position + 1) as never);
+      const logits = await step(token, bind(length, position + 1));
       const data = await logits.data();
       token.dispose();
       logits.dispose();
