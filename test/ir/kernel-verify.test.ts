@@ -251,6 +251,16 @@ describe('the verifier', () => {
     ['an i32 that is none', (b) => b.const('i32', 2 ** 31), /2147483648 as i32/],
     ['a fraction as u32', (b) => b.const('u32', 0.5), /0.5 as u32/],
     ['a bool of 2', (b) => b.const('bool', 2), /2 as bool/],
+    [
+      'place 8 of two vectors',
+      (b) => b.shuffle(b.splat(b.const('f32', 1)), b.splat(b.const('f32', 2)), [0, 1, 2, 8]),
+      /place 8/,
+    ],
+    [
+      'a shuffle of single values',
+      (b) => b.shuffle(b.const('f32', 1), b.splat(b.const('f32', 2)), [0, 1, 2, 3]),
+      /1 lanes/,
+    ],
     ['lane 4', (b) => b.lane(b.splat(b.const('f32', 1)), 4), /lane 4 of 4/],
     [
       'an index that wraps as i32',
