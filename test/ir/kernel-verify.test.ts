@@ -259,7 +259,7 @@ describe('the verifier', () => {
     [
       'a shuffle of single values',
       (b) => b.shuffle(b.const('f32', 1), b.splat(b.const('f32', 2)), [0, 1, 2, 3]),
-      /1 lanes/,
+      /1 instead of 4 lanes/,
     ],
     ['lane 4', (b) => b.lane(b.splat(b.const('f32', 1)), 4), /lane 4 of 4/],
     [
