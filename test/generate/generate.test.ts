@@ -91,6 +91,21 @@ describe('generate', () => {
     expect(await generator.complete('a', { ...greedy, signal: AbortSignal.abort() })).toBe('');
   });
 
+  test('ends quietly at an abort, between tokens and in the middle of one', async () => {
+    const controller = new AbortController();
+    const pieces: string[] = [];
+    const options = { temperature: 0, maxTokens: 60, signal: controller.signal };
+    for await (const piece of generator.generate('the cat', options)) {
+      if (pieces.push(piece) === 3) controller.abort();
+    }
+    expect(pieces.join('')).toBe(' sa');
+    const early = new AbortController();
+    const text = generator.complete('the cat', { ...options, signal: early.signal });
+    early.abort();
+    expect(await text).toBe('');
+    expect(await generator.complete('the cat', { temperature: 0, maxTokens: 3 })).toBe(' sa');
+  });
+
   test('refuses what it cannot do', async () => {
     await expect(generator.complete('Zoo')).rejects.toThrow(
       'text holds "Z" (U+005A) at position 0',
