@@ -187,11 +187,11 @@ describe('cancelling a step that runs', () => {
         expect(await count.value.item()).toBe(3);
         expect(device.liveBytes).toBe(bytes);
         const again = new AbortController();
-        const stopped = step.with({ signal: again.signal })(x);
+        const stopped = expect(step.with({ signal: again.signal })(x)).rejects.toThrow('stop');
         setTimeout(() => again.abort(new Error('stop')), 1);
         const after = await values();
         expect([...after]).not.toEqual([...before]);
-        await expect(stopped).rejects.toThrow('stop');
+        await stopped;
         expect([...(await values())]).toEqual([...after]);
       });
     },
