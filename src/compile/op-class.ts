@@ -33,6 +33,8 @@ const CLASSES: { readonly [K in OpName]: OpClass } = {
   pad: 'move',
   shrink: 'move',
   flip: 'move',
+  window: 'move',
+  spread: 'move',
   scatter: 'template',
   dot: 'template',
 };

@@ -135,6 +135,15 @@ describe('gradients against finite differences', () => {
     check(([x]) => g.flip(x, [0, 1]), [[2, 3]], [mixed]);
   });
 
+  it('windows and their transposes', () => {
+    const axis = { axis: 0, stride: 2, dilation: 3 };
+    const wide = (x: Node, k: number) => g.expand(g.reshape(x, [...x.shape, 1]), [...x.shape, k]);
+    check(([x]) => g.window(wide(x, 2), { ...axis, size: 2 }), [[6]], [mixed]);
+    check(([x]) => g.window(x, { ...axis, size: 1, dilation: 2 }), [[3, 2]], [mixed]);
+    check(([x]) => g.spread(x, { ...axis, size: 9 }), [[3, 2]], [mixed]);
+    check(([x]) => g.spread(wide(x, 1), { ...axis, size: 11 }), [[6]], [mixed]);
+  });
+
   it('where, cast, gather, scatter', () => {
     const places = g.reshape(g.iota(6), [2, 3]);
     const odd = g.compare(

@@ -95,6 +95,8 @@ const STEPS: readonly (readonly [string, Step])[] = [
         ),
       ),
   ],
+  ['window', (x, _y, c) => both(x, (n) => windowed(n, c))],
+  ['spread', (x, _y, c) => both(x, (n) => spreadOut(n, c))],
   ['expand', (x, _y, c) => both(x, (n) => (n.shape.length > 3 ? n : expandNew(n, c)))],
   ['sum', (x, _y, c) => inexact(both(x, (n) => g.reduce('sum', n, [pickAxis(n, c)])))],
   ['max reduce', (x, _y, c) => extreme(x, 'max', c)],
@@ -188,6 +190,33 @@ function expandNew(node: Node, c: number): Node {
   const single = [...shape.slice(0, at), 1, ...shape.slice(at)];
   const grown = [...shape.slice(0, at), times, ...shape.slice(at)];
   return g.expand(g.reshape(node, single), grown);
+}
+
+/** Windows of an axis as a new last axis, or of one that has a last axis already. */
+function windowed(node: Node, c: number): Node {
+  const rank = node.shape.length;
+  const size = (c % 3) + 1;
+  const fresh = rank < 4 && (rank === 1 || c % 2 === 0);
+  const axis = c % (fresh ? rank : rank - 1);
+  const single = fresh ? g.reshape(node, [...node.shape, 1]) : node;
+  const wide = fresh ? g.expand(single, [...node.shape, size]) : node;
+  const [stride, dilation] = [((c >> 1) % 3) + 1, ((c >> 3) % 2) + 1];
+  const reach = ((wide.shape[wide.shape.length - 1] as number) - 1) * dilation;
+  const room = (wide.shape[axis] as number) - 1 - reach;
+  if (room < 0) return node;
+  return g.window(wide, { axis, size: Math.floor(room / stride) + 1, stride, dilation });
+}
+
+function spreadOut(node: Node, c: number): Node {
+  const rank = node.shape.length;
+  const wide = rank === 1 ? g.reshape(node, [...node.shape, 1]) : node;
+  const axis = c % Math.max(1, rank - 1);
+  const [stride, dilation] = [((c >> 1) % 3) + 1, ((c >> 3) % 2) + 1];
+  const reach = ((wide.shape[wide.shape.length - 1] as number) - 1) * dilation;
+  const size = ((wide.shape[axis] as number) - 1) * stride + reach + 1 + ((c >> 4) % 3);
+  return sizeOf(wide.shape) * size > 20_000
+    ? node
+    : g.spread(wide, { axis, size, stride, dilation });
 }
 
 function chosen(x: Entry, y: Entry, c: number): Entry {

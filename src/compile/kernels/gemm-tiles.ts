@@ -4,7 +4,7 @@ export interface GemmTiles {
   readonly rows: number;
   /** Vectors across the register tile. */
   readonly vectors: number;
-  /** Depth of a packed block: the register tile's operands stay in the first-level cache. */
+  /** Most steps of a packed block: the register tile's operands stay in the first-level cache. */
   readonly depth: number;
   /** Most columns of a packed block: depth x columns x 4 bytes stay in the second-level cache. */
   readonly columns: number;

@@ -13,6 +13,7 @@ import {
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Mask, Value, ValueDType } from '../../ir/kernel/types.ts';
+import { type Depth, overDepth, planDepth } from './depth.ts';
 import { chooseTasks, type GemmTasks } from './gemm-tasks.ts';
 import type { GemmTiles } from './gemm-tiles.ts';
 
@@ -25,6 +26,8 @@ export interface Gemm {
   readonly m: Index;
   readonly n: number;
   readonly k: number;
+  /** The sizes of the contracted axes, whose product is k. */
+  readonly depthAxes: readonly number[];
   readonly dtype: Exclude<ValueDType, 'bool'>;
   /** Element of A; a vector when an index holds the lane. */
   readonly a: (batch: Index, m: Index, k: Index, mask: Mask) => Value;
@@ -67,6 +70,7 @@ class GemmBuilder {
   readonly #tasks: GemmTasks;
   readonly #width: number;
   readonly #columns: number;
+  readonly #depth: Depth;
   readonly #packedB: Buffer | undefined;
   readonly #packedA: Buffer | undefined;
   /** Unfinished sums between blocks of depth. */
@@ -79,7 +83,8 @@ class GemmBuilder {
     this.#width = tiles.vectors * LANES;
     this.#tasks = chooseTasks(gemm, tiles, threads);
     this.#columns = this.#tasks.columns;
-    const depth = Math.min(gemm.k, tiles.depth);
+    this.#depth = planDepth(gemm.depthAxes, tiles.depth);
+    const depth = this.#depth.block;
     const { rowTiles } = this.#tasks;
     const rows = rowTiles ? (rowTiles + 1) * tiles.rows : range(gemm.m).max;
     const fewRows = gemm.m.isConstant && gemm.m.constant <= FEW_ROWS;
@@ -88,7 +93,7 @@ class GemmBuilder {
     }
     if (!gemm.aIsPlain)
       this.#packedA = b.buffer('packedA', gemm.dtype, tiles.rows * depth, 'local');
-    if (gemm.k > tiles.depth) {
+    if (gemm.k > depth) {
       this.#sums = b.buffer('sums', gemm.dtype, rows * this.#columns, 'local');
     }
   }
@@ -144,7 +149,7 @@ class GemmBuilder {
   /** Some rows of some columns. */
   #piece(group: Index, column: Index, columns: number, rows: RowPart): void {
     const { k } = this.#gemm;
-    const { depth } = this.#tiles;
+    const depth = this.#depth.block;
     const full = Math.max(0, Math.ceil(k / depth) - 1);
     const phase = (start: Index, length: number, first: boolean, last: boolean) => {
       this.#pack(group, column, columns, start, length);
@@ -167,7 +172,7 @@ class GemmBuilder {
     const target = this.#packedB;
     if (!target) return;
     const panel = (p: Index, valid: number) => {
-      b.loop(length, 'serial', [], (k) => {
+      overDepth(b, this.#depth, length, 'serial', [], (k) => {
         for (let v = 0; v < this.#tiles.vectors; v++) {
           const offset = add(LANE, v * LANES);
           const at = add(mul(p, length * this.#width), add(mul(k, this.#width), offset));
@@ -175,6 +180,7 @@ class GemmBuilder {
           const mask = [sub(constant(valid - 1), offset)];
           b.store(target, at, b.splat(this.#gemm.b(group, add(start, k), from, mask)));
         }
+        return [];
       });
     };
     this.#eachPanel(columns, panel);
@@ -238,7 +244,7 @@ class GemmBuilder {
   #packRows(group: Index, row: Index, rows: number, start: Index, length: number, target: Buffer) {
     const b = this.#b;
     const stride = this.#tiles.rows;
-    b.loop(length, 'serial', [], (k) => {
+    overDepth(b, this.#depth, length, 'serial', [], (k) => {
       for (let i = 0; i < rows; i += LANES) {
         const lanes = add(LANE, i);
         const mask = [sub(constant(rows - 1), lanes)];
@@ -247,6 +253,7 @@ class GemmBuilder {
           sub(constant(stride - 1), lanes),
         ]);
       }
+      return [];
     });
   }
 
@@ -297,6 +304,22 @@ class GemmBuilder {
       }
       return next;
     };
+    const results = this.#packedB
+      ? this.#unrolled(length, inits, step)
+      : overDepth(b, this.#depth, length, 'reduce', inits, step);
+    places.forEach(({ m, n, sum, mask }, t) => {
+      if (last) this.#gemm.finish(group, m, n, results[t], mask);
+      else if (sums) b.store(sums, sum, results[t]);
+    });
+  }
+
+  /** One loop over packed operands. */
+  #unrolled(
+    length: number,
+    inits: readonly Value[],
+    step: (k: Index, values: readonly Value[]) => Value[],
+  ): readonly Value[] {
+    const b = this.#b;
     const { unroll } = this.#tiles;
     const turns = Math.floor(length / unroll);
     let results = b.loop(turns, 'reduce', inits, (j, carried) => {
@@ -305,10 +328,7 @@ class GemmBuilder {
       return values;
     });
     for (let k = turns * unroll; k < length; k++) results = step(constant(k), results);
-    places.forEach(({ m, n, sum, mask }, t) => {
-      if (last) this.#gemm.finish(group, m, n, results[t], mask);
-      else if (sums) b.store(sums, sum, results[t]);
-    });
+    return results;
   }
 
   #right(

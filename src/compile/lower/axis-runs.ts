@@ -22,10 +22,24 @@ export function axisRuns(shape: Shape): AxisRun[] {
     else if (isVar(dim)) shapes.push(last, [dim]);
     else shapes.push([...last, dim]);
   }
-  return shapes.map((run) => ({
-    shape: run,
-    size: mul(dimIndex(run[0]), sizeOf(run.slice(1))),
-  }));
+  return shapes.map(runOf);
+}
+
+/** A loop for each axis of more than one place. */
+export function axisLoops(shape: Shape): AxisRun[] {
+  const shapes: Shape[] = [];
+  for (const dim of shape) {
+    const last = shapes.pop();
+    if (!last) shapes.push([dim]);
+    else if (dim === 1 || last.every((d) => d === 1)) shapes.push([...last, dim]);
+    else shapes.push(last, [dim]);
+  }
+  return shapes.map(runOf);
+}
+
+function runOf(shape: Shape): AxisRun {
+  const [first, ...rest] = [...shape].sort((x, y) => Number(isVar(y)) - Number(isVar(x)));
+  return { shape, size: mul(dimIndex(first), sizeOf(rest)) };
 }
 
 /** One index for each axis, from one for each run. */

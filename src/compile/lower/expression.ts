@@ -151,9 +151,12 @@ export class ExpressionLowering {
       case 'expand':
       case 'shrink':
       case 'flip':
+      case 'window':
         return this.evaluate(node.src[0], pushIndex(node, index).index, mask);
       case 'pad':
-        return this.#pad(node, index, mask);
+        return this.#masked(node, index, mask, node.arg.value);
+      case 'spread':
+        return this.#masked(node, index, mask, 0);
       case 'gather':
         return this.#gather(node, index, mask);
       case 'reduce':
@@ -185,12 +188,18 @@ export class ExpressionLowering {
     return b.binary('shr', b.binary('shl', x, bits), bits);
   }
 
-  #pad(node: NodeOf<'pad'>, index: readonly Index[], outer: Mask): Value {
+  /** A movement whose result has places that its source has not. */
+  #masked(
+    node: NodeOf<'pad'> | NodeOf<'spread'>,
+    index: readonly Index[],
+    outer: Mask,
+    other: number,
+  ): Value {
     const b = this.#b;
     const moved = pushIndex(node as Node, index);
     const mask = [...outer, ...moved.mask];
     const inside = this.evaluate(node.src[0], moved.index, mask);
-    return this.#under(moved.mask, inside, b.const(inside.dtype, node.arg.value));
+    return this.#under(moved.mask, inside, b.const(inside.dtype, other));
   }
 
   /** Lanes that gather along an axis of the index each read their own element. */

@@ -11,10 +11,10 @@ import type { GemmTiles } from '../kernels/gemm-tiles.ts';
 import { buildGemv, type Place } from '../kernels/gemv.ts';
 import { buildScatter } from '../kernels/scatter.ts';
 import { hasFewRows, opClass } from '../op-class.ts';
-import { axisRuns, indexOfRuns } from './axis-runs.ts';
+import { axisLoops, axisRuns, indexOfRuns } from './axis-runs.ts';
 import { ExpressionLowering, splitIndex } from './expression.ts';
 import { isFlat, loopOver, vectorAxis } from './map-kernel.ts';
-import { linearIndex, pushIndex } from './movement.ts';
+import { hasMask, linearIndex, pushIndex } from './movement.ts';
 import { findRowCaches, type RowCache } from './row-cache.ts';
 
 /** The part of a group that lowering needs (the scheduler makes it). */
@@ -194,12 +194,12 @@ function gemvKernel(parts: Parts, plan: KernelPlan, core: NodeOf<'dot'>, turned:
   const [left, right] = core.src;
   const shape = dotParts(core);
   const [batch, rows, depth, columns] = [
-    shape.batch,
-    shape.rows,
-    shape.contracted,
-    shape.columns,
-  ].map((axes) => {
-    const runs = axisRuns(axes);
+    axisRuns(shape.batch),
+    axisRuns(shape.rows),
+    // The steps of a window lie apart: walked axis by axis they need no division.
+    axisLoops(shape.contracted),
+    axisRuns(shape.columns),
+  ].map((runs) => {
     const at = (place: Place) => indexOfRuns(runs, place);
     return { sizes: runs.map((run) => run.size), at };
   });
@@ -250,6 +250,7 @@ function gemmKernel(
       m,
       n,
       k,
+      depthAxes: shape.contracted.map(maxDim),
       dtype: productType(core),
       a: (group, row, depth, mask) =>
         lowering.evaluate(left, index(group, row, depth, aShape), mask),
@@ -292,7 +293,7 @@ function readsEvenly(
   let current = node;
   let at = index;
   while (!hasBuffer(current)) {
-    if (opClass(current) !== 'move' || current.op === 'pad') return false;
+    if (opClass(current) !== 'move' || hasMask(current)) return false;
     at = pushIndex(current, at).index;
     current = current.src[0];
   }

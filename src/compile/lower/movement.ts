@@ -26,6 +26,11 @@ export interface Moved {
   readonly mask: Mask;
 }
 
+/** True of movements whose result has places that the source has not. */
+export function hasMask(node: Node): boolean {
+  return node.op === 'pad' || node.op === 'spread';
+}
+
 /** Pushes an index through a movement op: the op then costs nothing but address arithmetic. */
 export function pushIndex(node: Node, index: readonly Index[]): Moved {
   const from = node.src[0].shape;
@@ -61,9 +66,27 @@ export function pushIndex(node: Node, index: readonly Index[]): Moved {
       });
       return { index: moved, mask };
     }
+    case 'window': {
+      const { axis, stride, dilation } = node.arg;
+      const seen = add(mul(index[axis], stride), mul(index[index.length - 1], dilation));
+      return { index: replaced(index, axis, seen), mask: [] };
+    }
+    case 'spread': {
+      const { axis, stride, dilation } = node.arg;
+      const distance = sub(index[axis], mul(index[index.length - 1], dilation));
+      const place = div(distance, stride);
+      const inside = [place, sub(constant(maxDim(from[axis]) - 1), place)];
+      // Between two places there is none: the remainder must be 0.
+      const mask = [...inside, mul(mod(distance, stride), -1)];
+      return { index: replaced(index, axis, place), mask };
+    }
     default:
       throw new InternalError(`${node.op} is not a movement`);
   }
+}
+
+function replaced(index: readonly Index[], axis: number, by: Index): Index[] {
+  return index.map((i, a) => (a === axis ? by : i));
 }
 
 /**

@@ -3,7 +3,7 @@ import { topological } from '../../ir/graph/traverse.ts';
 import type { Node } from '../../ir/graph/types.ts';
 import { atomIndex, type Index, visitAtoms, ZERO } from '../../ir/kernel/index-expr.ts';
 import { maxDim, sizeOf } from '../../ir/shape.ts';
-import { dimIndex, pushIndex } from '../lower/movement.ts';
+import { dimIndex, hasMask, pushIndex } from '../lower/movement.ts';
 import { hasFewRows, opClass } from '../op-class.ts';
 import { fusedCosts } from './cost.ts';
 
@@ -82,7 +82,16 @@ function firstRoots(order: readonly Node[], outputs: readonly Node[], fuse: bool
     for (const source of node.src) for (const id of through) consumersOf(source).add(id);
     if (node.op === 'expand' && repeatsRows(node)) repeated.add(belowMoves(node).id);
     // A template reads its operands block by block, some of them several times.
-    if (kind === 'template') for (const s of readOften(node)) operands.add(belowMoves(s).id);
+    if (kind === 'template') {
+      for (const s of readOften(node)) operands.add(operandOf(s).id);
+      for (const padded of node.src.map(operandOf)) {
+        if (opClass(padded) === 'move') roots.add(padded.id);
+      }
+    }
+    // Windows that overlap read what lies below them several times.
+    if ((node.op === 'window' || node.op === 'spread') && node.src[0].op === 'expand') {
+      operands.add(belowMoves(node).id);
+    }
     if (node.op === 'gather') markGathered(node.src[0], roots);
   }
   return roots;
@@ -98,6 +107,20 @@ function repeatsRows(node: Node): boolean {
   const from = node.src[0].shape;
   const expanded = from.findIndex((dim, axis) => dim === 1 && node.shape[axis] !== 1);
   return expanded >= 0 && from.slice(expanded).some((dim) => dim !== 1);
+}
+
+/**
+ * What a template reads: what is below an operand's movements, or padding under a window. That one
+ * is stored (a border more than its source): its masks would be asked at every place of the window.
+ */
+function operandOf(node: Node): Node {
+  let source = node;
+  let windowed = false;
+  while (opClass(source) === 'move' && !(windowed && hasMask(source))) {
+    windowed ||= source.op === 'window';
+    source = source.src[0];
+  }
+  return source;
 }
 
 function belowMoves(node: Node): Node {

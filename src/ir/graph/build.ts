@@ -2,6 +2,7 @@ import type { DType } from '../dtype.ts';
 import { type Dim, dimsEqual, isVar, type Shape, shapesEqual, type Var } from '../shape.ts';
 import { OPS } from './ops/table.ts';
 import type {
+  AxisSteps,
   BinaryFn,
   Build,
   CompareFn,
@@ -145,6 +146,14 @@ export function flip(x: Node, axes: readonly number[]): Node {
   return axes.length === 0 ? x : makeNode('flip', [x], { axes });
 }
 
+export function window(x: Node, steps: AxisSteps): Node {
+  return makeNode('window', [x], steps);
+}
+
+export function spread(x: Node, steps: AxisSteps): Node {
+  return makeNode('spread', [x], steps);
+}
+
 export function gather(x: Node, index: Node, axis: number): Node {
   return makeNode('gather', [x, index], { axis });
 }
@@ -188,6 +197,8 @@ export const build: Build = {
   pad,
   shrink,
   flip,
+  window,
+  spread,
   gather,
   scatter,
   dot,

@@ -5,6 +5,26 @@ import { OPS } from './ops/table.ts';
 import { topological } from './traverse.ts';
 import type { Node, OpName, OpRule } from './types.ts';
 
+/** Gradients of the inputs from that of the result; null: there is none. */
+export type GradientRule = (g: Node) => readonly (Node | null)[];
+
+/** Weak: a node that is gone needs no entry. */
+const ownGradients = new WeakMap<
+  Node,
+  { readonly inputs: readonly Node[]; readonly rule: GradientRule }
+>();
+
+/**
+ * Gives a composed function a gradient of its own, where that of its parts would cost more: the
+ * gradient of `node` then goes straight to `inputs`, and what lies between is passed over.
+ *
+ * @param node a result that no other function gives away; all of it depends on the inputs alone
+ */
+export function withGradient(node: Node, inputs: readonly Node[], rule: GradientRule): Node {
+  ownGradients.set(node, { inputs, rule });
+  return node;
+}
+
 /**
  * Reverse-mode differentiation, graph to graph: the gradients are ordinary nodes, so they fuse like
  * the forward pass and can be differentiated again.
@@ -43,10 +63,12 @@ export function gradientGraph(
     if (!g || !needed.has(node.id) || node.src.length === 0) continue;
     if (!wanted.has(node.id)) gradients.delete(node.id);
     if (isStop(node)) continue;
+    const own = ownGradients.get(node);
     const rule = OPS[node.op] as OpRule<OpName>;
-    const parts = rule.gradient?.(build, node, g) ?? [];
+    const parts = own ? own.rule(g) : (rule.gradient?.(build, node, g) ?? []);
+    const sources = own?.inputs ?? node.src;
     parts.forEach((part, i) => {
-      const source = node.src[i];
+      const source = sources[i];
       if (part && isFloat(source.dtype) && needed.has(source.id)) accumulate(source, part);
     });
   }

@@ -69,6 +69,7 @@ const MOVES: ReadonlySet<OpName> = new Set([
   'expand',
   'shrink',
   'flip',
+  'window',
   'buffer',
 ]);
 

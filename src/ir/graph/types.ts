@@ -53,6 +53,14 @@ export type Pads = readonly (readonly [before: number, after: number])[];
 /** First element and number of elements of each axis; only the number may be a var. */
 export type Ranges = readonly (readonly [start: number, length: Shape[number]])[];
 
+/** How an axis other than the last is stepped along; it has `size` places afterwards. */
+export interface AxisSteps {
+  readonly axis: number;
+  readonly size: number;
+  readonly stride: number;
+  readonly dilation: number;
+}
+
 /** The argument of each graph op. Adding an op starts here: the op table then asks for its rules. */
 export interface OpArgs {
   /** A scalar. */
@@ -78,6 +86,16 @@ export interface OpArgs {
   readonly pad: { readonly pads: Pads; readonly value: number };
   readonly shrink: { readonly ranges: Ranges };
   readonly flip: { readonly axes: readonly number[] };
+  /**
+   * Place k of the last axis sees an axis moved by k dilation, in steps of stride:
+   * out[.., o, .., k] = x[.., o stride + k dilation, .., k] for o below `size`.
+   */
+  readonly window: AxisSteps;
+  /**
+   * The transpose of `window`: out[.., i, .., k] = x[.., (i - k dilation) / stride, .., k] for i
+   * below `size`, 0 where that is no place of x.
+   */
+  readonly spread: AxisSteps;
   /** out[.., i, ..] = x[.., index[.., i, ..], ..]: index has x's rank and the result's shape. */
   readonly gather: { readonly axis: number };
   /** (x, index, updates): x with updates added or put at the places that gather would read. */
@@ -135,6 +153,8 @@ export interface Build {
   pad(x: Node, pads: Pads, value: number): Node;
   shrink(x: Node, ranges: Ranges): Node;
   flip(x: Node, axes: readonly number[]): Node;
+  window(x: Node, steps: AxisSteps): Node;
+  spread(x: Node, steps: AxisSteps): Node;
   gather(x: Node, index: Node, axis: number): Node;
   scatter(x: Node, index: Node, updates: Node, axis: number, mode: 'add' | 'set'): Node;
   dot(a: Node, b: Node, batch: number, contract: number): Node;

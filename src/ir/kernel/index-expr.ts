@@ -189,6 +189,20 @@ function factored(remainder: Index, by: number) {
   return { g, inner, low: remainder.constant % g };
 }
 
+/**
+ * x as high * g + low with 0 <= low < g, for a g > 1 that divides `by`: the low part then changes no
+ * quotient. Such are the lanes and columns of a tile that never crosses the end of a row.
+ */
+function withLowPart(x: Index, by: number) {
+  const factors = x.terms.map((t) => gcd(t.coefficient, by)).filter((g) => g > 1);
+  for (const g of factors.sort((a, b) => b - a)) {
+    const { quotient, remainder } = split(x, g);
+    const { min, max } = range(remainder);
+    if (min >= 0 && max < g) return { g, high: quotient, low: remainder };
+  }
+  return undefined;
+}
+
 /** Floor of x / by, by a positive constant. */
 export function div(x: Index, by: number): Index {
   if (by === 1) return x;
@@ -197,6 +211,8 @@ export function div(x: Index, by: number): Index {
   if (min >= 0 && max < by) return quotient;
   const { g, inner } = factored(remainder, by);
   if (g > 1) return add(quotient, div(inner, by / g));
+  const parts = withLowPart(remainder, by);
+  if (parts) return add(quotient, div(parts.high, by / parts.g));
   const [only] = remainder.terms;
   if (remainder.terms.length === 1 && only.coefficient === 1 && remainder.constant === 0) {
     const { atom } = only;
@@ -217,6 +233,8 @@ export function mod(x: Index, by: number): Index {
   if (min >= 0 && max < by) return remainder;
   const { g, inner, low } = factored(remainder, by);
   if (g > 1) return add(mul(mod(inner, by / g), g), low);
+  const parts = withLowPart(remainder, by);
+  if (parts) return add(mul(mod(parts.high, by / parts.g), parts.g), parts.low);
   const [only] = remainder.terms;
   if (remainder.terms.length === 1 && only.coefficient === 1 && remainder.constant === 0) {
     if (only.atom.kind === 'mod' && only.atom.by % by === 0) return mod(only.atom.of, by);

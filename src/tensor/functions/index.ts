@@ -15,9 +15,18 @@ export {
   softsign,
   swiglu,
 } from './activations.ts';
+export { adaptiveAvgPool1d, adaptiveAvgPool2d } from './adaptive-pooling.ts';
 export { type AttentionOptions, scaledDotProductAttention } from './attention.ts';
 export { castSaturating } from './cast.ts';
 export { embedding, oneHot } from './categorical.ts';
+export {
+  type ConvolutionOptions,
+  conv1d,
+  conv2d,
+  convTranspose1d,
+  convTranspose2d,
+  type TransposedConvolutionOptions,
+} from './convolution.ts';
 export {
   type ClassLossOptions,
   type CrossEntropyOptions,
@@ -45,6 +54,19 @@ export {
   type RmsNormOptions,
   rmsNorm,
 } from './normalization.ts';
+export {
+  type AveragePoolOptions,
+  avgPool1d,
+  avgPool2d,
+  type MaxPoolOptions,
+  maxPool1d,
+  maxPool1dWithIndices,
+  maxPool2d,
+  maxPool2dWithIndices,
+  type PoolOptions,
+  type WithIndices,
+} from './pooling.ts';
 export type { Reduction } from './reduction.ts';
 export { type RopeOptions, rope } from './rope.ts';
 export { diagonal, movedim, type PadMode, pad, roll, trace, unfold } from './shape.ts';
+export type { PerAxis } from './spatial.ts';

@@ -5,6 +5,7 @@ import { gather, scatter } from './indexing.ts';
 import { buffer, constant, iota, variable } from './leaf.ts';
 import { expand, flip, pad, permute, reshape, shrink } from './movement.ts';
 import { reduce } from './reduce.ts';
+import { spread, window } from './window.ts';
 
 /** The op table: every fact of every op. An op of `OpArgs` without its entry does not compile. */
 export const OPS: { readonly [K in OpName]: OpRule<K> } = {
@@ -25,6 +26,8 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   pad,
   shrink,
   flip,
+  window,
+  spread,
   gather,
   scatter,
   dot,
