@@ -2,7 +2,7 @@ import * as g from '../../ir/graph/build.ts';
 import { withGradient } from '../../ir/graph/gradient.ts';
 import type { Node } from '../../ir/graph/types.ts';
 import { maxDim, sizeOf } from '../../ir/shape.ts';
-import { around, dilated, placed, windows } from './windows.ts';
+import { around, dilated, placed, type Windows, windows } from './windows.ts';
 
 /**
  * Convolution as products over sliding windows (implicit gemm; Chetlur et al. 2014, cuDNN). A window
@@ -34,14 +34,24 @@ const FEW_PLACES = 16;
 
 const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
-/** The image's windows: [n, c, ...spatial] to [n, c, ...result, ...kernel]. */
-function patches(x: Node, { spans }: Geometry): Node {
-  return spans.reduce((image, span, i) => {
-    const { result: count, kernel: size, stride, dilation, before } = span;
-    const reach = (count - 1) * stride + (size - 1) * dilation + 1;
-    const padded = placed(image, 2 + i, before, reach);
-    return windows(padded, 2 + i, { count, size, stride, dilation });
-  }, x);
+/**
+ * The windows of images: [n, c, ...image] to [n, c, ...result, ...kernel].
+ *
+ * @param outside what padded places hold
+ */
+export function patches(x: Node, spans: readonly Span[], outside = 0): Node {
+  // All padding comes first: what is stored of it is then an image, not windows of one.
+  const placements = spans.map(({ result, kernel, stride, dilation, before }, i) => ({
+    axis: 2 + i,
+    start: before,
+    length: (result - 1) * stride + (kernel - 1) * dilation + 1,
+  }));
+  return spans.reduce(
+    (image, { result: count, kernel: size, stride, dilation }, i) => {
+      return windows(image, 2 + i, { count, size, stride, dilation });
+    },
+    placed(x, placements, outside),
+  );
 }
 
 /**
@@ -107,7 +117,7 @@ function inGroups(x: Node, axis: number, groups: number): Node {
  */
 export function convolve(x: Node, w: Node, geometry: Geometry, bias?: Node): Node {
   const { groups, spans } = geometry;
-  const y = product(inGroups(w, 0, groups), patches(x, geometry), spans.length, bias);
+  const y = product(inGroups(w, 0, groups), patches(x, geometry.spans), spans.length, bias);
   const rule = (up: Node) => {
     const axes = upTo(0, y.shape.length).filter((axis) => axis !== 1);
     const byBias = bias ? [g.reshape(g.reduce('sum', up, axes), bias.shape)] : [];
@@ -127,7 +137,15 @@ export function convolve(x: Node, w: Node, geometry: Geometry, bias?: Node): Nod
 export function imageGradient(up: Node, w: Node, geometry: Geometry): Node {
   const { spans, groups } = geometry;
   const turned = spans.map(turn);
-  const image = turned.reduce((y, t, i) => t.image(y, 2 + i), up);
+  const apart = spans.reduce(
+    (y, { stride }, i) => dilated(y, 2 + i, turned[i].phased ? 1 : stride),
+    up,
+  );
+  const padded = placed(
+    apart,
+    turned.map(({ start, length }, i) => ({ axis: 2 + i, start, length })),
+  );
+  const image = turned.reduce((y, t, i) => windows(y, 2 + i, t.windows), padded);
   // [o, c / groups, ...kernel] to [groups, c / groups, ...phases, o / groups, ...steps].
   const kernel = inGroups(
     [...turned].reverse().reduce((k, t, i) => t.kernel(k, 1 + spans.length - i), w),
@@ -136,7 +154,7 @@ export function imageGradient(up: Node, w: Node, geometry: Geometry): Node {
   );
   const pairs = spans.map((_, i) => 3 + 2 * i);
   const rows = g.permute(kernel, [0, 2, ...pairs.map((a) => a + 1), 1, ...pairs]);
-  const phases = rows.shape.slice(2, 2 + spans.length);
+  const phases = rows.shape.slice(2, 2 + spans.length) as number[];
   const c = maxDim(rows.shape[1]);
   const joined = g.reshape(rows, [
     groups,
@@ -144,10 +162,7 @@ export function imageGradient(up: Node, w: Node, geometry: Geometry): Node {
     ...rows.shape.slice(2 + spans.length),
   ]);
   const y = product(joined, image, spans.length);
-  const [n, , ...places] = y.shape;
-  const apart = g.reshape(y, [n, groups * c, ...phases, ...places]);
-  const order = spans.flatMap((_, i) => [2 + spans.length + i, 2 + i]);
-  const woven = turned.reduce((x, t, i) => t.weave(x, 2 + i), g.permute(apart, [0, 1, ...order]));
+  const woven = turned.some((t) => t.phased) ? weave(y, groups * c, phases, spans, turned) : y;
   return withGradient(woven, [up, w], (u) => [
     convolve(u, w, geometry),
     weightGradient(u, up, geometry),
@@ -164,7 +179,7 @@ export function imageGradient(up: Node, w: Node, geometry: Geometry): Node {
 export function weightGradient(x: Node, up: Node, geometry: Geometry): Node {
   const { spans, groups } = geometry;
   const spatial = spans.length;
-  const seen = patches(x, geometry);
+  const seen = patches(x, geometry.spans);
   const places = upTo(3, 3 + spatial);
   const steps = upTo(3 + spatial, 3 + 2 * spatial);
   let dw: Node;
@@ -188,12 +203,14 @@ export function weightGradient(x: Node, up: Node, geometry: Geometry): Node {
 
 /** What one axis of a convolution becomes in its transpose. */
 interface Turned {
-  /** The upstream's axis to places; the steps that each of them needs come last. */
-  readonly image: (up: Node, axis: number) => Node;
+  /** Where the upstream's places come to lie, and how many places there are. */
+  readonly start: number;
+  readonly length: number;
+  /** The upstream's windows: a place of a phase each. */
+  readonly windows: Windows;
   /** The weight's axis to [steps, phases]. */
   readonly kernel: (w: Node, axis: number) => Node;
-  /** Places and phases [.., places, phases, ..] to the image's axis. */
-  readonly weave: (x: Node, axis: number) => Node;
+  readonly phased: boolean;
 }
 
 /**
@@ -202,42 +219,63 @@ interface Turned {
  * only the weights of that phase, so that no product is spent on zeros between the upstream's places
  * (sub-pixel convolution; Shi et al. 2016).
  */
-function turn(span: Span): Turned {
-  const { kernel: size, stride, dilation } = span;
-  if (stride > 1 && dilation === 1) return turnInPhases(span);
+function turn({ kernel: size, stride, dilation, before, image }: Span): Turned {
+  if (stride > 1 && dilation === 1) {
+    const steps = Math.ceil(size / stride);
+    const phases = Math.min(stride, size);
+    const { first, count } = phaseOf(image, stride, before);
+    return {
+      start: steps - 1 - first,
+      length: count + steps - 1,
+      windows: { count, size: steps, stride: 1, dilation: 1 },
+      kernel(w, axis) {
+        const whole = placed(w, [{ axis, start: 0, length: steps * phases }]);
+        return g.flip(g.reshape(whole, around(w.shape, axis, [steps, phases])), [axis]);
+      },
+      phased: true,
+    };
+  }
   const reach = (size - 1) * dilation;
   return {
-    image(up, axis) {
-      const apart = dilated(up, axis, stride);
-      const padded = placed(apart, axis, reach - span.before, span.image + reach);
-      return windows(padded, axis, { count: span.image, size, stride: 1, dilation });
-    },
-    kernel(w, axis) {
-      const reversed = g.flip(w, [axis]);
-      return g.reshape(reversed, around(w.shape, axis, [size, 1]));
-    },
-    weave: (x, axis) => withoutAxis(x, axis + 1),
+    start: reach - before,
+    length: image + reach,
+    windows: { count: image, size, stride: 1, dilation },
+    kernel: (w, axis) => g.reshape(g.flip(w, [axis]), around(w.shape, axis, [size, 1])),
+    phased: false,
   };
 }
 
-function turnInPhases({ image, kernel, stride, before }: Span): Turned {
-  const steps = Math.ceil(kernel / stride);
-  const phases = Math.min(stride, kernel);
+/** The first place of a phase that an image needs, and how many. */
+function phaseOf(image: number, stride: number, before: number) {
   const first = Math.floor(before / stride);
-  const count = Math.floor((before + image - 1) / stride) - first + 1;
-  return {
-    image(up, axis) {
-      const padded = placed(up, axis, steps - 1 - first, count + steps - 1);
-      return windows(padded, axis, { count, size: steps, stride: 1, dilation: 1 });
-    },
-    kernel(w, axis) {
-      const whole = placed(w, axis, 0, steps * phases);
-      return g.flip(g.reshape(whole, around(w.shape, axis, [steps, phases])), [axis]);
-    },
-    weave(x, axis) {
-      const whole = placed(x, axis + 1, 0, stride);
-      const shape = around(around(whole.shape, axis + 1, []), axis, [count * stride]);
-      return placed(g.reshape(whole, shape), axis, first * stride - before, image);
-    },
-  };
+  return { first, count: Math.floor((before + image - 1) / stride) - first + 1 };
+}
+
+/** [n, c ...phases, ...places] to [n, c, ...image]: the places of all phases in turn. */
+function weave(
+  y: Node,
+  c: number,
+  phases: readonly number[],
+  spans: readonly Span[],
+  turned: readonly Turned[],
+): Node {
+  const spatial = spans.length;
+  const [n, , ...places] = y.shape;
+  const apart = g.reshape(y, [n, c, ...phases, ...places]);
+  const order = spans.flatMap((_, i) => [2 + spatial + i, 2 + i]);
+  const beside = g.permute(apart, [0, 1, ...order]);
+  const strides = spans.map(({ stride }, i) => (turned[i].phased ? stride : 1));
+  // Phases that no weight belongs to are zeros.
+  const whole = placed(
+    beside,
+    strides.map((length, i) => ({ axis: 3 + 2 * i, start: 0, length })),
+  );
+  const joined = g.reshape(whole, [n, c, ...places.map((p, i) => maxDim(p) * strides[i])]);
+  return placed(
+    joined,
+    spans.map(({ image, stride, before }, i) => {
+      const start = turned[i].phased ? phaseOf(image, stride, before).first * stride - before : 0;
+      return { axis: 2 + i, start, length: image };
+    }),
+  );
 }

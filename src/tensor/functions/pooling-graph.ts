@@ -2,29 +2,19 @@ import * as g from '../../ir/graph/build.ts';
 import { withGradient } from '../../ir/graph/gradient.ts';
 import type { Node } from '../../ir/graph/types.ts';
 import { maxDim, sizeOf } from '../../ir/shape.ts';
-import type { Span } from './convolution-graph.ts';
-import { around, placed, windows } from './windows.ts';
+import { patches, type Span } from './convolution-graph.ts';
+import { around, placed } from './windows.ts';
 
 const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
 /** The sum of each window. */
 export function sumPooled(x: Node, spans: readonly Span[]): Node {
   const spatial = spans.length;
-  const seen = pooled(x, spans, 0);
+  const seen = patches(x, spans, 0);
   const sums = g.reduce('sum', seen, upTo(2 + spatial, 2 + 2 * spatial));
   return withGradient(withoutKernel(sums, spatial), [x], (up) => [
     gathered(g.expand(g.reshape(up, sums.shape), seen.shape), spans),
   ]);
-}
-
-/** The windows of the spatial axes: [n, c, ...image] to [n, c, ...result, ...kernel]. */
-function pooled(x: Node, spans: readonly Span[], outside: number): Node {
-  return spans.reduce((image, span, i) => {
-    const { result: count, kernel: size, stride, dilation, before } = span;
-    const reach = (count - 1) * stride + (size - 1) * dilation + 1;
-    const padded = placed(image, 2 + i, before, reach, outside);
-    return windows(padded, 2 + i, { count, size, stride, dilation });
-  }, x);
 }
 
 /** Drops the windows' axes, which a reduction has left with size 1. */
@@ -50,7 +40,7 @@ export interface MaxPooled {
  */
 export function maxPooled(x: Node, spans: readonly Span[]): MaxPooled {
   const spatial = spans.length;
-  const seen = pooled(x, spans, Number.NEGATIVE_INFINITY);
+  const seen = patches(x, spans, Number.NEGATIVE_INFINITY);
   const axes = upTo(2 + spatial, 2 + 2 * spatial);
   const best = g.reduce('max', seen, axes);
   const winner = winnerOf(seen, g.expand(best, seen.shape), x, spans, axes);
@@ -84,7 +74,7 @@ function winnerOf(
   // One maximum finds the first of equal ones and, above all of them, the last NaN.
   const equal = g.compare('eq', seen, best);
   const inside = isPadded(x, spans)
-    ? g.binary('and', equal, g.cast(pooled(g.full(1, x.shape, 'i32'), spans, 0), 'bool'))
+    ? g.binary('and', equal, g.cast(patches(g.full(1, x.shape, 'i32'), spans, 0), 'bool'))
     : equal;
   const rank = g.where(
     g.compare('ne', seen, seen),
@@ -129,7 +119,7 @@ function placeOf(winner: Node, x: Node, spans: readonly Span[]): Node {
 }
 
 /**
- * The transpose of `pooled`: for each place of the image the sum of what windows hold for it. All
+ * The transpose of `patches`: for each place of the image the sum of what windows hold for it. All
  * axes of the windows are summed at once, so that nothing of their size lies in memory.
  *
  * @param seen [n, c, ...result, ...kernel]
@@ -144,14 +134,14 @@ function gathered(seen: Node, spans: readonly Span[]): Node {
     if (kernel > 1 && stride === kernel && dilation === 1) {
       const beside = g.permute(x, [...upTo(0, axis + 1), last, ...upTo(axis + 1, last)]);
       const merged = around(around(beside.shape, axis + 1, []), axis, [result * kernel]);
-      return placed(g.reshape(beside, merged), axis, -before, image);
+      return placed(g.reshape(beside, merged), [{ axis, start: -before, length: image }]);
     }
     const reach = (result - 1) * stride + (kernel - 1) * dilation + 1;
     const size = Math.max(reach, before + image);
     const apart = g.spread(x, { axis, size, stride, dilation });
     // The next axis' kernel comes to the end.
     const turned = g.permute(apart, [...upTo(0, first), last, ...upTo(first, last)]);
-    return placed(turned, axis, -before, image);
+    return placed(turned, [{ axis, start: -before, length: image }]);
   }, seen);
   return withoutKernel(g.reduce('sum', places, upTo(first, places.shape.length)), spans.length);
 }

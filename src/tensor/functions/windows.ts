@@ -9,21 +9,30 @@ export function around(shape: Shape, axis: number, middle: Shape): Shape {
   return [...shape.slice(0, axis), ...middle, ...shape.slice(axis + 1)];
 }
 
-/**
- * An axis made `length` long, its old places starting at `start`: padded where they do not reach,
- * cropped where they go beyond.
- */
-export function placed(x: Node, axis: number, start: number, length: number, value = 0): Node {
-  const size = maxDim(x.shape[axis]);
-  const [skip, end] = [Math.max(0, -start), Math.min(size, length - start)];
-  if (end <= skip) return g.full(value, around(x.shape, axis, [length]), x.dtype);
-  const kept = x.shape.map((dim, i) =>
-    i === axis ? ([skip, end - skip] as const) : ([0, dim] as const),
-  );
-  const before = Math.max(0, start);
-  const pads = x.shape.map((_, i): [number, number] =>
-    i === axis ? [before, length - before - (end - skip)] : [0, 0],
-  );
+/** Where the places of an axis come to lie in a new axis. */
+export interface Placement {
+  readonly axis: number;
+  /** The new place of place 0; negative where the axis begins with places that are cut off. */
+  readonly start: number;
+  readonly length: number;
+}
+
+/** Axes made longer or shorter: padded where their places do not reach, cropped where they go beyond. */
+export function placed(x: Node, placements: readonly Placement[], value = 0): Node {
+  const kept = x.shape.map((dim): [number, Shape[number]] => [0, dim]);
+  const pads = x.shape.map((): [number, number] => [0, 0]);
+  const shape = [...x.shape];
+  for (const { axis, start, length } of placements) {
+    const skip = Math.max(0, -start);
+    const count = Math.min(maxDim(x.shape[axis]), length - start) - skip;
+    const before = Math.max(0, start);
+    kept[axis] = [skip, count];
+    pads[axis] = [before, length - before - count];
+    shape[axis] = length;
+  }
+  if (placements.some(({ axis }) => maxDim(kept[axis][1]) <= 0)) {
+    return g.full(value, shape, x.dtype);
+  }
   return g.pad(g.shrink(x, kept), pads, value);
 }
 
@@ -42,13 +51,13 @@ export function windows(x: Node, axis: number, { count, size, stride, dilation }
   const rank = x.shape.length;
   if (size > 1 && stride === size && dilation === 1) {
     // What does not overlap is the axis itself in parts.
-    const whole = placed(x, axis, 0, count * size);
+    const whole = placed(x, [{ axis, start: 0, length: count * size }]);
     const apart = g.reshape(whole, around(whole.shape, axis, [count, size]));
     const order = Array.from({ length: rank + 1 }, (_, i) => i).filter((i) => i !== axis + 1);
     return g.permute(apart, [...order, axis + 1]);
   }
   if (size === 1 && stride === 1) {
-    const whole = placed(x, axis, 0, count);
+    const whole = placed(x, [{ axis, start: 0, length: count }]);
     return g.reshape(whole, [...whole.shape, 1]);
   }
   const single = g.reshape(x, [...x.shape, 1]);
