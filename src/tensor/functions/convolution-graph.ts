@@ -2,7 +2,16 @@ import * as g from '../../ir/graph/build.ts';
 import { withGradient } from '../../ir/graph/gradient.ts';
 import type { Node } from '../../ir/graph/types.ts';
 import { maxDim, sizeOf } from '../../ir/shape.ts';
-import { around, dilated, placed, type Windows, windows } from './windows.ts';
+import {
+  around,
+  dilated,
+  patches,
+  placed,
+  type Span,
+  upTo,
+  type Windows,
+  windows,
+} from './windows.ts';
 
 /**
  * Convolution as products over sliding windows (implicit gemm; Chetlur et al. 2014, cuDNN). A window
@@ -11,19 +20,6 @@ import { around, dilated, placed, type Windows, windows } from './windows.ts';
  * by the weight) are each other's gradients.
  */
 
-/** One spatial axis. */
-export interface Span {
-  /** Places of the image. */
-  readonly image: number;
-  /** Places of the result. */
-  readonly result: number;
-  readonly kernel: number;
-  readonly stride: number;
-  readonly dilation: number;
-  /** Zeros before the image; behind it as many as the last window needs. */
-  readonly before: number;
-}
-
 export interface Geometry {
   readonly spans: readonly Span[];
   readonly groups: number;
@@ -31,28 +27,6 @@ export interface Geometry {
 
 /** With fewer places than this an image alone would not fill the columns of a product. */
 const FEW_PLACES = 16;
-
-const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
-
-/**
- * The windows of images: [n, c, ...image] to [n, c, ...result, ...kernel].
- *
- * @param outside what padded places hold
- */
-export function patches(x: Node, spans: readonly Span[], outside = 0): Node {
-  // All padding comes first: what is stored of it is then an image, not windows of one.
-  const placements = spans.map(({ result, kernel, stride, dilation, before }, i) => ({
-    axis: 2 + i,
-    start: before,
-    length: (result - 1) * stride + (kernel - 1) * dilation + 1,
-  }));
-  return spans.reduce(
-    (image, { result: count, kernel: size, stride, dilation }, i) => {
-      return windows(image, 2 + i, { count, size, stride, dilation });
-    },
-    placed(x, placements, outside),
-  );
-}
 
 /**
  * rows [groups, r, ...depth] times windows [n, channels, ...places, ...steps], where depth is

@@ -1,8 +1,9 @@
 import { badArgument } from '../../base/errors.ts';
 import { formatShape, isStatic } from '../../ir/shape.ts';
 import type { Tensor } from '../tensor.ts';
-import { convolve, type Geometry, imageGradient, type Span } from './convolution-graph.ts';
+import { convolve, type Geometry, imageGradient } from './convolution-graph.ts';
 import { asBatch, type PerAxis, perAxis } from './spatial.ts';
+import type { Span } from './windows.ts';
 
 export interface ConvolutionOptions {
   /** [o], added to every place of output channel o. */

@@ -34,6 +34,7 @@ export {
   nllLoss,
 } from './cross-entropy.ts';
 export { einsum } from './einsum.ts';
+export { col2im, im2col, type PatchOptions } from './im2col.ts';
 export {
   bceWithLogits,
   huberLoss,

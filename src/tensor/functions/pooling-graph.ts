@@ -2,10 +2,7 @@ import * as g from '../../ir/graph/build.ts';
 import { withGradient } from '../../ir/graph/gradient.ts';
 import type { Node } from '../../ir/graph/types.ts';
 import { maxDim, sizeOf } from '../../ir/shape.ts';
-import { patches, type Span } from './convolution-graph.ts';
-import { around, placed } from './windows.ts';
-
-const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
+import { gathered, patches, type Span, upTo, withoutKernel } from './windows.ts';
 
 /** The sum of each window. */
 export function sumPooled(x: Node, spans: readonly Span[]): Node {
@@ -15,11 +12,6 @@ export function sumPooled(x: Node, spans: readonly Span[]): Node {
   return withGradient(withoutKernel(sums, spatial), [x], (up) => [
     gathered(g.expand(g.reshape(up, sums.shape), seen.shape), spans),
   ]);
-}
-
-/** Drops the windows' axes, which a reduction has left with size 1. */
-function withoutKernel(x: Node, spatial: number): Node {
-  return g.reshape(x, x.shape.slice(0, 2 + spatial));
 }
 
 /** Numbers of the places of an image or a kernel, row by row, broadcast to windows. */
@@ -116,32 +108,4 @@ function placeOf(winner: Node, x: Node, spans: readonly Span[]): Node {
     stride *= maxDim(x.shape[2 + i]);
   }
   return place;
-}
-
-/**
- * The transpose of `patches`: for each place of the image the sum of what windows hold for it. All
- * axes of the windows are summed at once, so that nothing of their size lies in memory.
- *
- * @param seen [n, c, ...result, ...kernel]
- * @returns [n, c, ...image]
- */
-function gathered(seen: Node, spans: readonly Span[]): Node {
-  const first = 2 + spans.length;
-  const places = [...spans.keys()].reverse().reduce((x, i) => {
-    const { image, result, kernel, stride, dilation, before } = spans[i];
-    const axis = 2 + i;
-    const last = x.shape.length - 1;
-    if (kernel > 1 && stride === kernel && dilation === 1) {
-      const beside = g.permute(x, [...upTo(0, axis + 1), last, ...upTo(axis + 1, last)]);
-      const merged = around(around(beside.shape, axis + 1, []), axis, [result * kernel]);
-      return placed(g.reshape(beside, merged), [{ axis, start: -before, length: image }]);
-    }
-    const reach = (result - 1) * stride + (kernel - 1) * dilation + 1;
-    const size = Math.max(reach, before + image);
-    const apart = g.spread(x, { axis, size, stride, dilation });
-    // The next axis' kernel comes to the end.
-    const turned = g.permute(apart, [...upTo(0, first), last, ...upTo(first, last)]);
-    return placed(turned, [{ axis, start: -before, length: image }]);
-  }, seen);
-  return withoutKernel(g.reduce('sum', places, upTo(first, places.shape.length)), spans.length);
 }

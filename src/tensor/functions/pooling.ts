@@ -3,9 +3,9 @@ import { isFloat } from '../../ir/dtype.ts';
 import * as g from '../../ir/graph/build.ts';
 import type { Node } from '../../ir/graph/types.ts';
 import type { Tensor } from '../tensor.ts';
-import type { Span } from './convolution-graph.ts';
 import { maxPooled, sumPooled } from './pooling-graph.ts';
 import { asBatch, type PerAxis, perAxis } from './spatial.ts';
+import type { Span } from './windows.ts';
 
 export interface PoolOptions {
   /** Places from one window to the next (default: the kernel's size, so that none overlap). */

@@ -4,6 +4,22 @@ import { maxDim, type Shape } from '../../ir/shape.ts';
 
 /** Movements that convolutions and pooling are made of. All of them are address arithmetic. */
 
+/** Windows over one spatial axis. */
+export interface Span {
+  /** Places of the image. */
+  readonly image: number;
+  /** Places of the result. */
+  readonly result: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  /** Zeros before the image; behind it as many as the last window needs. */
+  readonly before: number;
+}
+
+export const upTo = (from: number, to: number): number[] =>
+  Array.from({ length: to - from }, (_, i) => from + i);
+
 /** A shape with some axes in the place of one. */
 export function around(shape: Shape, axis: number, middle: Shape): Shape {
   return [...shape.slice(0, axis), ...middle, ...shape.slice(axis + 1)];
@@ -53,8 +69,7 @@ export function windows(x: Node, axis: number, { count, size, stride, dilation }
     // What does not overlap is the axis itself in parts.
     const whole = placed(x, [{ axis, start: 0, length: count * size }]);
     const apart = g.reshape(whole, around(whole.shape, axis, [count, size]));
-    const order = Array.from({ length: rank + 1 }, (_, i) => i).filter((i) => i !== axis + 1);
-    return g.permute(apart, [...order, axis + 1]);
+    return g.permute(apart, [...upTo(0, axis + 1), ...upTo(axis + 2, rank + 1), axis + 1]);
   }
   if (size === 1 && stride === 1) {
     const whole = placed(x, [{ axis, start: 0, length: count }]);
@@ -71,4 +86,57 @@ export function dilated(x: Node, axis: number, step: number): Node {
   const single = g.reshape(x, [...x.shape, 1]);
   const apart = g.spread(single, { axis, size, stride: step, dilation: 1 });
   return g.reshape(apart, around(x.shape, axis, [size]));
+}
+
+/**
+ * The windows of images: [n, c, ...image] to [n, c, ...result, ...kernel].
+ *
+ * @param outside what padded places hold
+ */
+export function patches(x: Node, spans: readonly Span[], outside = 0): Node {
+  // All padding comes first: what is stored of it is then an image, not windows of one.
+  const placements = spans.map(({ result, kernel, stride, dilation, before }, i) => ({
+    axis: 2 + i,
+    start: before,
+    length: (result - 1) * stride + (kernel - 1) * dilation + 1,
+  }));
+  return spans.reduce(
+    (image, { result: count, kernel: size, stride, dilation }, i) => {
+      return windows(image, 2 + i, { count, size, stride, dilation });
+    },
+    placed(x, placements, outside),
+  );
+}
+
+/** Drops the windows' axes, which a reduction has left with size 1. */
+export function withoutKernel(x: Node, spatial: number): Node {
+  return g.reshape(x, x.shape.slice(0, 2 + spatial));
+}
+
+/**
+ * The transpose of `patches`: for each place of the image the sum of what windows hold for it. All
+ * axes of the windows are summed at once, so that nothing of their size lies in memory.
+ *
+ * @param seen [n, c, ...result, ...kernel]
+ * @returns [n, c, ...image]
+ */
+export function gathered(seen: Node, spans: readonly Span[]): Node {
+  const first = 2 + spans.length;
+  const places = [...spans.keys()].reverse().reduce((x, i) => {
+    const { image, result, kernel, stride, dilation, before } = spans[i];
+    const axis = 2 + i;
+    const last = x.shape.length - 1;
+    if (kernel > 1 && stride === kernel && dilation === 1) {
+      const beside = g.permute(x, [...upTo(0, axis + 1), last, ...upTo(axis + 1, last)]);
+      const merged = around(around(beside.shape, axis + 1, []), axis, [result * kernel]);
+      return placed(g.reshape(beside, merged), [{ axis, start: -before, length: image }]);
+    }
+    const reach = (result - 1) * stride + (kernel - 1) * dilation + 1;
+    const size = Math.max(reach, before + image);
+    const apart = g.spread(x, { axis, size, stride, dilation });
+    // The next axis' kernel comes to the end.
+    const turned = g.permute(apart, [...upTo(0, first), last, ...upTo(first, last)]);
+    return placed(turned, [{ axis, start: -before, length: image }]);
+  }, seen);
+  return withoutKernel(g.reduce('sum', places, upTo(first, places.shape.length)), spans.length);
 }
