@@ -115,10 +115,10 @@ describe('convolution', () => {
     async (name) => {
       await fc.assert(
         fc.asyncProperty(anyCase, fc.nat({ max: 99 }), (c, seed) => check(c, seed, name)),
-        { numRuns: name === 'wasm' ? 40 : 15 },
+        { numRuns: Number(process.env.FUZZ_RUNS ?? (name === 'wasm' ? 40 : 15)) },
       );
     },
-    60_000,
+    120_000,
   );
 
   it('is differentiated twice: gradients are convolutions, too', async () => {

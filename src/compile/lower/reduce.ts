@@ -14,6 +14,8 @@ export interface Reduction {
   readonly element: (i: Index) => Value;
   /** True when the result itself is a vector (one reduction per lane). */
   readonly perLane: boolean;
+  /** Writes the elements out instead of looping over them: a constant number below PARTIALS. */
+  readonly unrolled?: boolean;
 }
 
 /**
@@ -32,6 +34,13 @@ export function reduceInOrder(b: KernelBuilder, reduction: Reduction): Value {
   if (whole && !hasRest) return whole;
   const zero = reduction.perLane ? b.splat(reduction.identity) : reduction.identity;
   const start = mul(blocks, PARTIALS);
+  if (reduction.unrolled) {
+    let sum = zero;
+    for (let i = 0; i < rest.constant; i++) {
+      sum = combine(sum, level(b, reduction.element(add(start, i)), zero.lanes));
+    }
+    return sum;
+  }
   const [tail] = b.loop(rest, 'reduce', [zero], (i, [sum]) => [
     combine(sum, level(b, reduction.element(add(start, i)), zero.lanes)),
   ]);

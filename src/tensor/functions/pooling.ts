@@ -28,7 +28,10 @@ export interface AveragePoolOptions extends PoolOptions {
   readonly divisorOverride?: number;
 }
 
-/** Largest elements and their places in the image (row by row), as i32. */
+/**
+ * Largest elements and their places in the image (row by row), as i32. A window of nothing but
+ * padding, which dilation can make, is -infinity; its place means nothing.
+ */
 export interface WithIndices {
   readonly values: Tensor;
   readonly indices: Tensor;
