@@ -267,22 +267,9 @@ function sliceAxis(node: Node, axis: number, [start, stop, step = 1]: Slice): No
   let result = cut(node, count === 0 ? 0 : low, span);
   const stride = Math.abs(step);
   if (stride > 1 && count > 0) {
-    // Padded to whole strides, an axis of strides is split off and its first place kept.
-    const pads = result.shape.map((_, i): [number, number] =>
-      i === axis ? [0, count * stride - span] : [0, 0],
-    );
-    const padded = g.pad(result, pads, 0);
-    const around = (middle: number[]) => [
-      ...padded.shape.slice(0, axis),
-      ...middle,
-      ...padded.shape.slice(axis + 1),
-    ];
-    const apart = g.reshape(padded, around([count, stride]));
-    const first = g.shrink(
-      apart,
-      apart.shape.map((d, i): [number, Dim] => (i === axis + 1 ? [0, 1] : [0, d])),
-    );
-    result = g.reshape(first, around([count]));
+    const single = g.reshape(result, [...result.shape, 1]);
+    const kept = g.window(single, { axis, size: count, stride, dilation: 1 });
+    result = g.reshape(kept, kept.shape.slice(0, -1));
   }
   return forward || count === 0 ? result : g.flip(result, [axis]);
 }

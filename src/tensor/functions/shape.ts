@@ -1,6 +1,7 @@
 import { badArgument } from '../../base/errors.ts';
 import { checkAxis, formatShape, isStatic, maxDim } from '../../ir/shape.ts';
 import { concat, type Tensor } from '../tensor.ts';
+import { windows } from './windows.ts';
 
 /**
  * Shifts elements along axes; what leaves at one end comes in at the other (torch.roll).
@@ -114,41 +115,7 @@ export function unfold(x: Tensor, axis: number, size: number, step: number): Ten
   if (!Number.isInteger(step) || step < 1)
     throw badArgument('unfold', 'step', step, 'an integer > 0');
   const count = Math.floor((length - size) / step) + 1;
-  const last = movedim(x, at, -1);
-  const windows =
-    step >= size ? apart(last, size, step, count) : overlapping(last, size, step, count);
-  return movedim(windows, -2, at);
-}
-
-/** Windows that share nothing are a reshape. */
-function apart(x: Tensor, size: number, step: number, count: number): Tensor {
-  const lead = x.shape.slice(0, -1);
-  const length = maxDim(x.shape[x.rank - 1]);
-  const pads = lead.map((): [number, number] => [0, 0]);
-  const whole = x.pad([...pads, [0, count * step - length]]);
-  return whole.reshape([...lead, count, step]).narrow(-1, 0, size);
-}
-
-/**
- * The axis written `size` times in rows of one more than its length: row i is then the axis from
- * place i on. Its columns, `step` apart, are the windows.
- */
-function overlapping(x: Tensor, size: number, step: number, count: number): Tensor {
-  const lead = x.shape.slice(0, -1);
-  const length = maxDim(x.shape[x.rank - 1]);
-  const pads = lead.map((): [number, number] => [0, 0]);
-  const times = size + Math.ceil(size / length);
-  const repeated = x
-    .unsqueeze(-2)
-    .expand([...lead, times, length])
-    .reshape([...lead, -1]);
-  const rows = repeated.narrow(-1, 0, size * (length + 1)).reshape([...lead, size, length + 1]);
-  const needed = rows.pad([...pads, [0, 0], [0, count * step - length - 1]]);
-  const columns = needed
-    .reshape([...lead, size, count, step])
-    .narrow(-1, 0, 1)
-    .squeeze(-1);
-  return columns.transpose(-2, -1);
+  return x.derive(windows(x.node, at, { count, size, stride: step, dilation: 1 }));
 }
 
 /** How elements outside of a tensor are made; `constant` is Tensor.pad. */
