@@ -187,6 +187,27 @@ describe('convolution', () => {
     }
   });
 
+  it('gives an image the same bits alone and in a batch', async () => {
+    for (const [size, groups] of [
+      [4, 1],
+      [7, 1],
+      [4, 2],
+    ]) {
+      const shape = [3, 4, size, size];
+      const x = tensor(numbers(1, sizeOf(shape)), { shape });
+      const w = tensor(numbers(2, (6 * 4 * 9) / groups), { shape: [6, 4 / groups, 3, 3] });
+      const together = conv2d(x, w, { groups });
+      const [dx] = vjp([together], [together], [x]);
+      const alone = conv2d(x.narrow(0, 1, 1), w, { groups });
+      const [first, second] = [together.narrow(0, 1, 1), dx.narrow(0, 1, 1)];
+      expect(await alone.data()).toEqual(await first.data());
+      const one = tensor(await alone.data(), { shape: alone.shape as number[] });
+      const x1 = tensor(await x.narrow(0, 1, 1).data(), { shape: [1, 4, size, size] });
+      const [dx1] = vjp([conv2d(x1, w, { groups })], [one], [x1]);
+      expect(await dx1.data()).toEqual(await second.data());
+    }
+  });
+
   it('names what does not fit', () => {
     const x = zeros([1, 4, 8, 8]);
     const w = zeros([6, 4, 3, 3]);
