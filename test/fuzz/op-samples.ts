@@ -85,6 +85,14 @@ export const SAMPLES: { readonly [K in OpName]: Make } = {
     ]),
   ),
   flip: ofOne((x) => g.flip(x, [1])),
+  window: ofOne((x) => {
+    const wide = g.expand(g.reshape(x, [ROWS, COLUMNS, 1]), [ROWS, COLUMNS, 2]);
+    return g.window(wide, { axis: 1, size: 4, stride: 2, dilation: 3 });
+  }),
+  spread: ofOne((x) => {
+    const windows = g.reshape(x, [ROWS, COLUMNS / 2, 2]);
+    return g.spread(windows, { axis: 1, size: 13, stride: 2, dilation: 3 });
+  }),
   gather: ofOne((x) => g.gather(x, places(), 1)),
   scatter: ofOne((x, dtype) => {
     const updates = g.shrink(x, [
