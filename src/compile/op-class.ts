@@ -33,6 +33,8 @@ const CLASSES: { readonly [K in OpName]: OpClass } = {
   pad: 'move',
   shrink: 'move',
   flip: 'move',
+  scan: 'template',
+  sort: 'template',
   scatter: 'template',
   dot: 'template',
 };

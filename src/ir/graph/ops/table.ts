@@ -5,6 +5,8 @@ import { gather, scatter } from './indexing.ts';
 import { buffer, constant, iota, variable } from './leaf.ts';
 import { expand, flip, pad, permute, reshape, shrink } from './movement.ts';
 import { reduce } from './reduce.ts';
+import { scan } from './scan.ts';
+import { sort } from './sort.ts';
 
 /** The op table: every fact of every op. An op of `OpArgs` without its entry does not compile. */
 export const OPS: { readonly [K in OpName]: OpRule<K> } = {
@@ -19,6 +21,8 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   compare,
   where,
   reduce,
+  scan,
+  sort,
   reshape,
   permute,
   expand,
