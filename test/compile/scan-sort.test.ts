@@ -10,7 +10,9 @@ import { firstDifference, runGraph } from '../support/run-graph.ts';
 
 const oracle = new GraphInterpreter();
 const kernels = new KernelInterpreter();
-const wasm = new WasmDevice(false);
+const wasm = new WasmDevice({ relaxedSimd: false, threads: 1 });
+/** Every program goes to the threads, however short. */
+const threaded = new WasmDevice({ relaxedSimd: false, threads: 3, worthThreads: 0 });
 
 const length = fc.oneof(
   { weight: 8, arbitrary: fc.integer({ min: 1, max: 70 }) },
@@ -80,7 +82,9 @@ async function onAll(out: Node, x: BufferNode, data: TypedArray) {
   const interpreted = (await runGraph(oracle, [out], [x], [data]))[0];
   const kernel = (await runGraph(kernels, [out], [x], [data]))[0];
   const code = (await runGraph(wasm, [out], [x], [data]))[0];
+  const together = (await runGraph(threaded, [out], [x], [data]))[0];
   expect(firstDifference(kernel, code), 'wasm is not the kernel').toBe(-1);
+  expect(firstDifference(kernel, together), 'threads change bits').toBe(-1);
   return { interpreted, kernel };
 }
 

@@ -23,7 +23,7 @@ export function buildScan(
   const { fn, axis } = node.arg;
   const start = identityValue(b, valueDType(node.dtype), scanIdentity(fn, node.dtype));
   const others = x.shape.map((dim, i) => (i === axis ? 1 : dim));
-  loopOver(b, others, vectorAxis(others), (place) => {
+  loopOver(b, others, vectorAxis(others), 'thread', (place) => {
     const first = place.some(hasLane) ? b.splat(start) : start;
     b.loop(dimIndex(x.shape[axis]), 'serial', [first], (i, [before]) => {
       const at = place.map((p, a) => (a === axis ? i : p));

@@ -46,7 +46,7 @@ export function buildSort(
     return { keys, places: b.buffer(`places${i}`, 'i32', size, 'local') };
   });
   const others = x.shape.map((dim, i) => (i === axis ? 1 : dim));
-  loopOver(b, others, -1, (row) => {
+  loopOver(b, others, -1, 'thread', (row) => {
     const along = (i: Index) => row.map((r, a) => (a === axis ? i : r));
     const toResult: Sink = (i, { place }) => b.store(out, linearIndex(along(i), x.shape), place);
     const toRun = ({ keys, places }: Run): Sink => {
