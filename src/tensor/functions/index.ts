@@ -25,6 +25,7 @@ export {
   nllLoss,
 } from './cross-entropy.ts';
 export { einsum } from './einsum.ts';
+export { diag, diagEmbed, diff, meshgrid, outer } from './grids.ts';
 export {
   bceWithLogits,
   huberLoss,
@@ -45,6 +46,9 @@ export {
   type RmsNormOptions,
   rmsNorm,
 } from './normalization.ts';
+export { type Interpolation, nanquantile, type QuantileOptions, quantile } from './quantiles.ts';
 export type { Reduction } from './reduction.ts';
 export { type RopeOptions, rope } from './rope.ts';
+export { bincount, bucketize, histc, searchsorted } from './searching.ts';
+export { type Distinct, maskedScatter, maskedSelect, nonzero, unique } from './selection.ts';
 export { diagonal, movedim, type PadMode, pad, roll, trace, unfold } from './shape.ts';
