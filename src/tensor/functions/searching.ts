@@ -5,7 +5,7 @@ import { asLabels } from './labels.ts';
 
 /**
  * Where values would go into sorted sequences to keep them sorted (torch.searchsorted), by binary
- * search: log2(n) + 1 steps for all values at once.
+ * search: log2(n) + 1 steps for all values at once. NaN is the greatest, as in Tensor.sort.
  *
  * @param sorted ascending along the last axis: [n] for all values, or [..., n] with the other axes
  *   of the values
@@ -38,10 +38,15 @@ function searchRows(sorted: Tensor, values: Tensor, right: boolean): Tensor {
   for (let step = 2 ** Math.floor(Math.log2(Math.max(1, size))); step >= 1 && size > 0; step /= 2) {
     const next = place.add(step);
     const element = sorted.gather(-1, next.minimum(size).sub(1));
-    const stop = right ? element.gt(values) : element.ge(values);
-    place = stop.logicalNot().logicalAnd(next.le(size)).where(next, place);
+    const passed = right ? isBefore(values, element).logicalNot() : isBefore(element, values);
+    place = passed.logicalAnd(next.le(size)).where(next, place);
   }
   return place;
+}
+
+/** The order of Tensor.sort. */
+function isBefore(x: Tensor, y: Tensor): Tensor {
+  return x.lt(y).logicalOr(y.isNaN().logicalAnd(x.isNaN().logicalNot()));
 }
 
 /**
