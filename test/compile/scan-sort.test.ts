@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { compileProgram } from '../../src/compile/program.ts';
 import { GraphInterpreter, KernelInterpreter, WasmDevice } from '../../src/device/index.ts';
 import { arrayClass, DTYPES, type DType, type TypedArray } from '../../src/ir/dtype.ts';
 import * as g from '../../src/ir/graph/build.ts';
@@ -114,6 +115,16 @@ describe('sort', () => {
       const [got] = await runGraph(device, [g.sort(x, 0)], [x], [data]);
       expect([...got]).toEqual([6, 3, 4, 2, 1, 0, 5]);
     }
+  });
+
+  it('of one row keeps its scratch once, of several rows once for each thread', () => {
+    const scratch = (shape: number[]) => {
+      const x = bufferNode('f32', shape, 'x');
+      const { localBytes, scratchBytes } = compileProgram([g.sort(x, shape.length - 1)], [x]);
+      return [scratchBytes, localBytes];
+    };
+    expect(scratch([1024])).toEqual([4 * 4096, 0]);
+    expect(scratch([2, 1024])).toEqual([0, 4 * 4096]);
   });
 
   it('takes expressions as sources and symbolic rows', async () => {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { DeviceName } from '../../src/device/index.ts';
+import { Cell } from '../../src/tensor/cell.ts';
 import { vjp } from '../../src/tensor/grad.ts';
 import { jit } from '../../src/tensor/jit.ts';
 import { ones, type Tensor, tensor } from '../../src/tensor/tensor.ts';
@@ -105,6 +106,24 @@ describe.each(DEVICES)('ordering on %s', (device) => {
     const [first, both] = await values.data();
     expect(first).toBeCloseTo(5 / 8, 6);
     expect(both).toBeCloseTo(7 / 8, 6);
+  });
+
+  test('may write over the cell that it reads', async () => {
+    const cell = new Cell(of([[3, 1, 2, 5, 4, 0]]));
+    const sums = jit(() => {
+      cell.set(cell.value.cumsum(1));
+      return cell.value.sum();
+    });
+    await sums();
+    await sums();
+    expect(await cell.value.toArray()).toEqual([[3, 7, 13, 24, 39, 54]]);
+    const sorts = jit(() => {
+      cell.set(cell.value.neg().sort(1).values);
+      return cell.value.sum();
+    });
+    await sorts();
+    await sorts();
+    expect(await cell.value.toArray()).toEqual([[3, 7, 13, 24, 39, 54]]);
   });
 
   test('places of the flat tensor and of axes', async () => {
