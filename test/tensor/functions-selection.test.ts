@@ -118,6 +118,29 @@ describe.each(DEVICES)('selection and search on %s', (device) => {
     expect(() => F.searchsorted(rows, of([1]))).toThrow(/searchsorted: sorted is/);
   });
 
+  test('isin', async () => {
+    const x = of([
+      [1, nan],
+      [3, 7],
+    ]);
+    expect(
+      await F.isin(
+        x,
+        of([
+          [7, nan],
+          [0, 1],
+        ]),
+      ).toArray(),
+    ).toEqual([
+      [1, 0],
+      [0, 1],
+    ]);
+    expect(await F.isin(x, of(new Float32Array(0))).toArray()).toEqual([
+      [0, 0],
+      [0, 0],
+    ]);
+  });
+
   test('bincount and histc', async () => {
     const x = whole(0, 2, 2, 3);
     expect(await F.bincount(x, 5).toArray()).toEqual([1, 0, 2, 1, 0]);

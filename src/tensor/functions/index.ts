@@ -49,6 +49,6 @@ export {
 export { type Interpolation, nanquantile, type QuantileOptions, quantile } from './quantiles.ts';
 export type { Reduction } from './reduction.ts';
 export { type RopeOptions, rope } from './rope.ts';
-export { bincount, bucketize, histc, searchsorted } from './searching.ts';
+export { bincount, bucketize, histc, isin, searchsorted } from './searching.ts';
 export { type Distinct, maskedScatter, maskedSelect, nonzero, unique } from './selection.ts';
 export { diagonal, movedim, type PadMode, pad, roll, trace, unfold } from './shape.ts';

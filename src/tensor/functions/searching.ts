@@ -64,6 +64,20 @@ export function bucketize(
   return searchsorted(boundaries, x, options);
 }
 
+/**
+ * Whether each element of x is one of the elements of a list (torch.isin), by sorting the list.
+ *
+ * @param list of any shape, of x's type
+ * @returns bools of the shape of x; NaN is in no list
+ */
+export function isin(x: Tensor, list: Tensor): Tensor {
+  if (list.size === 0) return full(x.shape, 0, { dtype: 'bool', device: x.device });
+  const { values } = list.reshape([-1]).sort(0);
+  const flat = x.reshape([-1]);
+  const place = searchsorted(values, flat).minimum(list.size - 1);
+  return values.gather(0, place).eq(flat).reshape(x.shape);
+}
+
 function requireCount(where: string, name: string, value: number): void {
   if (!Number.isInteger(value) || value < 1) {
     throw badArgument(where, name, value, 'an integer > 0');
