@@ -4,9 +4,9 @@ import type { NodeOf, ScanFn } from '../../ir/graph/types.ts';
 import { type KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
 import { hasLane } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Value } from '../../ir/kernel/types.ts';
-import { dimIndex, type ExpressionLowering } from '../lower/expression.ts';
+import type { ExpressionLowering } from '../lower/expression.ts';
 import { loopOver, vectorAxis } from '../lower/map-kernel.ts';
-import { linearIndex } from '../lower/movement.ts';
+import { dimIndex, linearIndex } from '../lower/movement.ts';
 import { identityValue, lowerBinary, lowerUnary } from '../lower/scalar.ts';
 
 /**
