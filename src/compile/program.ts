@@ -6,6 +6,7 @@ import { topological } from '../ir/graph/traverse.ts';
 import type { Node } from '../ir/graph/types.ts';
 import { kernelCost } from '../ir/kernel/cost.ts';
 import { kernelKey, printKernel } from '../ir/kernel/print.ts';
+import { isParallel } from '../ir/kernel/threads.ts';
 import type { Kernel } from '../ir/kernel/types.ts';
 import { verifyKernel } from '../ir/kernel/verify.ts';
 import type { OutputBinding, Place, Program, Step } from '../ir/program.ts';
@@ -18,7 +19,7 @@ import { accessesOf, findBarriers } from './schedule/barriers.ts';
 import { chooseBoundaries } from './schedule/boundaries.ts';
 import { type Group, joinGroups } from './schedule/groups.ts';
 import { mayShareMemory } from './schedule/in-place.ts';
-import { type Lifetime, placeLocals, planArena } from './schedule/memory.ts';
+import { type Lifetime, localBytes, placeLocals, planArena } from './schedule/memory.ts';
 import { printSchedule } from './schedule/print.ts';
 
 export interface CompileOptions {
@@ -160,7 +161,10 @@ class Assembly {
       ),
       vars: collectVars(distinct, this.#outputs),
       scratchBytes: bytes,
-      localBytes: Math.max(0, ...distinct.map((kernel) => placeLocals(kernel).bytes)),
+      localBytes: Math.max(
+        0,
+        ...distinct.filter(isParallel).map((kernel) => placeLocals(kernel).bytes),
+      ),
       firstCommit: firstCommit(ordered, this.#outputs, reuse),
       instructions: numbers.reduce((sum, number) => sum + costs[number], 0),
     };
@@ -226,6 +230,10 @@ class Assembly {
         slots.set(node.id, reserve(bytesOf(node), s, lastRead.get(node.id) ?? s));
       }
     });
+    // A kernel that one thread runs alone needs its locals once, not for every thread.
+    const alone = ordered.map(({ kernel }, s) =>
+      isParallel(kernel) ? [] : kernel.locals.map((local) => reserve(localBytes(local), s, s)),
+    );
     const { offsets, bytes } = planArena(lifetimes);
     const scratch = (slot: number | undefined): Place => {
       if (slot === undefined) throw new InternalError('a buffer has no place');
@@ -238,9 +246,9 @@ class Assembly {
       const output = this.#outputNumber.get(node.id);
       return output === undefined ? scratch(slots.get(node.id)) : { kind: 'output', index: output };
     };
-    const places = ordered.map(({ kernel, nodes }) => [
+    const places = ordered.map(({ kernel, nodes }, s) => [
       ...nodes.map(place),
-      ...placeLocals(kernel).places,
+      ...(isParallel(kernel) ? placeLocals(kernel).places : alone[s].map(scratch)),
     ]);
     return { places, bytes };
   }

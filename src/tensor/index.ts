@@ -6,6 +6,7 @@ export { Cell, Parameter } from './cell.ts';
 export { grad, type ValueAndGrad, valueAndGrad, vjp } from './grad.ts';
 export { Handle, type Nested, type Operand } from './handle.ts';
 export { type Bound, BoundVar, bind, type CallOptions, type Jitted, jit } from './jit.ts';
+export type { Placed } from './ordering.ts';
 export * as random from './random.ts';
 export { realize } from './realize-tensors.ts';
 export { scope } from './scope.ts';

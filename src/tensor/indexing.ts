@@ -67,6 +67,46 @@ export abstract class Indexing extends Reductions {
     return this.derive(g.scatter(this.node, places, source.node, at, 'add'), index, source);
   }
 
+  /** x with the rows of `source` put at x[index] along an axis; index is [n], of equals the last wins. */
+  indexCopy(axis: number, index: Handle, source: Handle): this {
+    const at = checkAxis('indexCopy', axis, this.rank);
+    const places = spreadIndex(asIndex('indexCopy', index), source.shape, at);
+    const values = g.cast(source.node, this.dtype);
+    return this.derive(g.scatter(this.node, places, values, at, 'set'), index, source);
+  }
+
+  /** x with a number put at x[index] along an axis; index is [n]. */
+  indexFill(axis: number, index: Handle, value: number): this {
+    const at = checkAxis('indexFill', axis, this.rank);
+    const places = spreadIndex(asIndex('indexFill', index), this.shape, at);
+    const values = g.full(value, places.shape, this.dtype);
+    return this.derive(g.scatter(this.node, places, values, at, 'set'), index);
+  }
+
+  /** Elements by their places in the flat tensor: the result has the shape of the index. */
+  take(index: Handle): this {
+    const places = g.reshape(asIndex('take', index), [index.size]);
+    const taken = g.gather(g.reshape(this.node, [this.size]), places, 0);
+    return this.derive(g.reshape(taken, index.shape), index);
+  }
+
+  /** As gather, but the other axes of x and index broadcast; without an axis both are flat. */
+  takeAlongDim(index: Handle, axis?: number): this {
+    if (axis === undefined) return this.take(index.derive(g.reshape(index.node, [index.size])));
+    const at = checkAxis('takeAlongDim', axis, this.rank);
+    const places = asIndex('takeAlongDim', index);
+    const lead = Math.max(0, this.rank - places.shape.length);
+    const wide = g.reshape(places, [...new Array<number>(lead).fill(1), ...places.shape]);
+    const without = (shape: Shape) => shape.map((d, i) => (i === at ? 1 : d));
+    const around = broadcastShapes('takeAlongDim', without(this.shape), without(wide.shape));
+    const spread = (node: Node) =>
+      broadcastNode(
+        node,
+        around.map((d, i) => (i === at ? node.shape[i] : d)),
+      );
+    return this.derive(g.gather(spread(this.node), spread(wide), at), index);
+  }
+
   /**
    * Matrix product by PyTorch's rules: vectors are rows or columns, axes in front of the last two
    * are a batch and broadcast.

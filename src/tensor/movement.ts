@@ -165,6 +165,21 @@ export abstract class Movement extends Elementwise {
     });
   }
 
+  /** About equal parts along an axis: `count` of them, or fewer where it has too few places. */
+  chunk(count: number, axis = 0): this[] {
+    const at = checkAxis('chunk', axis, this.rank);
+    if (!Number.isInteger(count) || count < 1) {
+      throw badArgument('chunk', 'count', count, 'an integer > 0');
+    }
+    return this.split(Math.max(1, Math.ceil(maxDim(this.shape[at]) / count)), at);
+  }
+
+  /** The places of an axis as tensors without it. */
+  unbind(axis = 0): this[] {
+    const at = checkAxis('unbind', axis, this.rank);
+    return Array.from({ length: maxDim(this.shape[at]) }, (_, i) => this.select(at, i));
+  }
+
   /** Joins tensors along an axis that exists. */
   protected static concatNodes(nodes: readonly Node[], axis: number): Node {
     const [first] = nodes;
@@ -230,6 +245,15 @@ export abstract class Movement extends Elementwise {
     const grown = shape.flatMap((d, i) => [times[i], d]);
     const joined = shape.map((d, i) => (times[i] === 1 ? d : maxDim(d) * times[i]));
     return this.derive(g.reshape(g.expand(g.reshape(this.node, split), grown), joined));
+  }
+
+  /** The tensor repeated along each axis, of which `repeats` may name new ones in front. */
+  repeat(repeats: readonly number[]): this {
+    if (repeats.length < this.rank) {
+      const expected = `a number for each axis of ${formatShape(this.shape)}`;
+      throw badArgument('repeat', 'repeats', repeats, expected);
+    }
+    return this.tile(repeats);
   }
 
   /** Each element of an axis repeated in place. */

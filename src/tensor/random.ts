@@ -1,7 +1,8 @@
 import { badArgument } from '../base/errors.ts';
 import type { DType } from '../ir/dtype.ts';
-import { type Shape, sizeOf } from '../ir/shape.ts';
+import { maxDim, type Shape, sizeOf } from '../ir/shape.ts';
 import { Cell, isTracing } from './cell.ts';
+import { searchsorted } from './functions/searching.ts';
 import { arange, type Tensor, type TensorOptions, tensor } from './tensor.ts';
 
 /** Rotations of Threefry-2x32 (Salmon et al. 2011, table 4). */
@@ -171,4 +172,50 @@ export function bernoulli(shape: Shape, probability: number, options: RandomOpti
   }
   const [x] = words(shape, options);
   return unit(x).lt(probability);
+}
+
+/** The numbers 0 to n - 1 in random order, as i32 [n]. */
+export function permutation(n: number, options: RandomOptions = {}): Tensor {
+  const [x] = words([n], options);
+  const order = x.argsort(0);
+  return options.dtype === undefined ? order : order.cast(options.dtype);
+}
+
+/**
+ * Draws places of the last axis by their weights, which need not add up to 1.
+ *
+ * @param weights floats >= 0 [..., n], at least one of each row > 0
+ * @param options `replacement`: a place may be drawn again. Otherwise the draws of a row are
+ *   distinct (Efraimidis and Spirakis 2006); places of weight 0 come only when no others are left.
+ * @returns i32 [..., count]
+ */
+export function multinomial(
+  weights: Tensor,
+  count: number,
+  options: Pick<RandomOptions, 'generator'> & { readonly replacement?: boolean } = {},
+): Tensor {
+  const { shape, device } = weights;
+  const n = maxDim(shape[shape.length - 1] ?? 0);
+  const { replacement = false, ...source } = options;
+  const most = replacement ? Number.POSITIVE_INFINITY : n;
+  if (!Number.isInteger(count) || count < 1 || count > most || n === 0) {
+    const expected = replacement ? 'an integer > 0' : `an integer from 1 to ${n}`;
+    throw badArgument('multinomial', 'count', count, expected);
+  }
+  const draw = (size: number) =>
+    unit(words([...shape.slice(0, -1), size], { ...source, device })[0]);
+  if (!replacement) {
+    // The waiting times of races at these speeds; the smallest one that a draw gives is 2^-25.
+    const times = draw(n)
+      .neg()
+      .add(1)
+      .log()
+      .neg()
+      .maximum(2 ** -25);
+    return weights.cast('f32').div(times).topk(count).indices;
+  }
+  const sums = weights.cast('f32').cumsum(-1);
+  // Divided by itself the last sum is 1, above every draw.
+  const shares = sums.div(sums.narrow(-1, n - 1, 1));
+  return searchsorted(shares, draw(count), { right: true });
 }

@@ -14,9 +14,9 @@ import {
   sizeOf,
 } from '../ir/shape.ts';
 import type { Handle, Nested } from './handle.ts';
-import { Indexing } from './indexing.ts';
 import { Lazy } from './lazy.ts';
 import { Movement } from './movement.ts';
+import { Ordering } from './ordering.ts';
 import { leave } from './scope.ts';
 import { stopGradient } from './stop-gradient.ts';
 import { allocate } from './storage.ts';
@@ -25,7 +25,7 @@ import { allocate } from './storage.ts';
  * An n-dimensional array. Operations are lazy: they build a graph, which is compiled and run when
  * the value is asked for (`data`, `item`, `realize`) or when a jitted step runs.
  */
-export class Tensor extends Indexing {
+export class Tensor extends Ordering {
   protected wrap(lazy: Lazy): this {
     return new Tensor(lazy) as this;
   }

@@ -107,6 +107,35 @@ describe('gradients against finite differences', () => {
     check(([x]) => g.reduce('prod', x, [1]), [[2, 3]], [[0, 2, 3, 0, 0, 5]]);
   });
 
+  it.each(['sum', 'prod', 'max', 'min', 'logaddexp'] as const)('scan %s', (fn) => {
+    check(([x]) => g.scan(fn, x, 1), [[2, 3]], [mixed]);
+    check(([x]) => g.scan(fn, x, 0), [[3, 2]], [mixed]);
+    check(([x]) => g.flip(g.scan(fn, g.flip(x, [0]), 0), [0]), [[6]], [mixed]);
+  });
+
+  it('scan prod with one zero, several, and at the ends', () => {
+    const rows = [
+      [2, 0, 3, 0.5],
+      [0, 2, 0, 3],
+      [0.5, 2, 3, 0],
+      [0, 0, 2, 1],
+    ];
+    check(([x]) => g.scan('prod', x, 1), [[4, 4]], [rows.flat()]);
+  });
+
+  it('scan logaddexp where some places are empty', () => {
+    const x = g.bufferNode('f64', [5], 'x');
+    const upstream = g.bufferNode('f64', [5], 'upstream');
+    const [grad] = gradientGraph([g.scan('logaddexp', x, 0)], [upstream], [x]);
+    const at = [-Infinity, 800, -800, 801, -Infinity];
+    const [got] = evaluate([grad], [x, upstream], [at, [2, 3, -1, 4, -5]]);
+    const share = 1 / (1 + Math.E);
+    const wanted = [0, 2 - share, 0, share - 1, 0];
+    got.forEach((value, i) => {
+      expect(value).toBeCloseTo(wanted[i], 12);
+    });
+  });
+
   it('movements', () => {
     check(([x]) => g.permute(g.reshape(x, [3, 2]), [1, 0]), [[2, 3]], [mixed]);
     check(([x]) => g.expand(g.reshape(x, [2, 1, 3]), [2, 4, 3]), [[2, 3]], [mixed]);

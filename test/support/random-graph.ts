@@ -117,6 +117,10 @@ const STEPS: readonly (readonly [string, Step])[] = [
   ['where', (x, y, c) => chosen(x, fitted(y, x), c)],
   ['gather', (x, _y, c) => gathered(x, c)],
   ['scatter', (x, _y, c) => scattered(x, c)],
+  ['scan sum', (x, _y, c) => inexact(scanned(x, 'sum', c))],
+  ['scan max', (x, _y, c) => scanned(x, 'max', c)],
+  ['scan min', (x, _y, c) => scanned(x, 'min', c)],
+  ['sort', (x, _y, c) => (x.exact ? sorted(x, c) : x)],
   ['dot', (x, y) => product(x, y)],
   ['softmax', (x, _y, c) => softmax(x, c)],
 ];
@@ -249,6 +253,22 @@ function scattered(x: Entry, c: number): Entry {
   const index = indexFor(x.node, axis, c);
   const updates = g.full(0.5, index.shape, 'f32');
   return inexact(both(x, (n) => g.scatter(n, index, updates, axis, 'add')));
+}
+
+function scanned(x: Entry, fn: 'sum' | 'max' | 'min', c: number): Entry {
+  const axis = pickAxis(x.node, c);
+  return {
+    node: g.scan(fn, x.node, axis),
+    bound: g.scan(fn === 'sum' ? 'sum' : 'max', x.bound, axis),
+    exact: x.exact,
+  };
+}
+
+/** Only values that are the same on every device have one order. */
+function sorted(x: Entry, c: number): Entry {
+  const axis = pickAxis(x.node, c);
+  const order = g.sort(x.node, axis);
+  return both(x, (n) => g.gather(n, order, axis));
 }
 
 /** Rows of x by rows of y over a common depth made by fitting. */

@@ -11,6 +11,51 @@ async function encrypt(key: [number, number], counter: [number, number]): Promis
   return values.map((v) => v.toString(16).padStart(8, '0'));
 }
 
+describe('random places', () => {
+  it('permutation has every number once, differently for each draw', async () => {
+    random.seed(5);
+    const [first, second] = [random.permutation(100), random.permutation(100)];
+    const [a, b] = [[...(await first.data())], [...(await second.data())]];
+    expect([...a].sort((x, y) => x - y)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+    expect(a).not.toEqual(b);
+    expect(random.permutation(3, { dtype: 'f32' }).dtype).toBe('f32');
+  });
+
+  it('multinomial draws places about as often as they weigh', async () => {
+    random.seed(6);
+    const weights = tensor([
+      [1, 0, 3, 0],
+      [0, 2, 0, 0],
+    ]);
+    const draws = random.multinomial(weights, 4000, { replacement: true });
+    expect(draws.shape).toEqual([2, 4000]);
+    const data = await draws.data();
+    const share = (row: number, place: number) =>
+      data.subarray(row * 4000, (row + 1) * 4000).filter((v) => v === place).length / 4000;
+    // Four standard deviations of a share of 4000 draws.
+    expect(Math.abs(share(0, 2) - 0.75)).toBeLessThan(0.028);
+    expect([share(0, 1), share(0, 3), share(1, 1)]).toEqual([0, 0, 1]);
+  });
+
+  it('multinomial without replacement draws distinct places, weightless ones last', async () => {
+    random.seed(7);
+    const rows = tensor([0, 1, 0, 5]).expand([500, 4]);
+    const data = await random.multinomial(rows, 3).data();
+    let heavyFirst = 0;
+    for (let row = 0; row < 500; row++) {
+      const drawn = [...data.subarray(row * 3, row * 3 + 3)];
+      expect([...drawn.slice(0, 2)].sort()).toEqual([1, 3]);
+      expect([0, 2]).toContain(drawn[2]);
+      if (drawn[0] === 3) heavyFirst++;
+    }
+    // Four standard deviations.
+    expect(Math.abs(heavyFirst / 500 - 5 / 6)).toBeLessThan(0.067);
+    expect(() => random.multinomial(rows, 5)).toThrow(
+      /count is 5; expected an integer from 1 to 4/,
+    );
+  });
+});
+
 describe('random', () => {
   it('threefry gives the known answers of its authors', async () => {
     const all = 0xffffffff;

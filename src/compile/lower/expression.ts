@@ -164,7 +164,9 @@ export class ExpressionLowering {
         return this.#narrow(this.#reduce(node, index, mask), node);
       case 'buffer':
       case 'dot':
+      case 'scan':
       case 'scatter':
+      case 'sort':
         throw new InternalError(`${node.op} has no buffer`);
       default:
         return node satisfies never;

@@ -9,7 +9,9 @@ import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
 import { buildGemm, type Gemm } from '../kernels/gemm.ts';
 import type { GemmTiles } from '../kernels/gemm-tiles.ts';
 import { buildGemv, type Place } from '../kernels/gemv.ts';
+import { buildScan } from '../kernels/scan.ts';
 import { buildScatter } from '../kernels/scatter.ts';
+import { buildSort } from '../kernels/sort.ts';
 import { hasFewRows, opClass } from '../op-class.ts';
 import { axisLoops, axisRuns, indexOfRuns } from './axis-runs.ts';
 import { ExpressionLowering, splitIndex } from './expression.ts';
@@ -44,12 +46,18 @@ export interface LowerOptions {
 export function lowerGroup(plan: KernelPlan, options: LowerOptions): LoweredKernel {
   const last = plan.roots[plan.roots.length - 1];
   if (plan.core) return productKernel(plan, plan.core, options);
-  if (last.op === 'scatter') {
-    return buildWith(plan, options, (k) =>
-      buildScatter(k.b, k.lowering, last, k.outs[0], options.inPlace.has(last.id)),
-    );
+  switch (last.op) {
+    case 'scatter':
+      return buildWith(plan, options, (k) =>
+        buildScatter(k.b, k.lowering, last, k.outs[0], options.inPlace.has(last.id)),
+      );
+    case 'scan':
+      return buildWith(plan, options, (k) => buildScan(k.b, k.lowering, last, k.outs[0]));
+    case 'sort':
+      return buildWith(plan, options, (k) => buildSort(k.b, k.lowering, last, k.outs[0]));
+    default:
+      return mapKernel(plan, options);
   }
-  return mapKernel(plan, options);
 }
 
 interface Parts {

@@ -25,7 +25,9 @@ export function accessesOf(
 ): Accesses {
   const reads: Span[] = [];
   const writes: Span[] = [];
-  kernel.buffers.forEach((buffer, i) => {
+  [...kernel.buffers, ...kernel.locals].forEach((buffer, i) => {
+    // A thread's own arena is read and written by nobody else.
+    if (places[i].kind === 'local') return;
     const bytes = buffer.size * DTYPES[buffer.dtype].bytes;
     const span = spanOf(places[i], bytes, reuse);
     (buffer.role === 'in' ? reads : writes).push(span);

@@ -97,8 +97,12 @@ function firstRoots(order: readonly Node[], outputs: readonly Node[], fuse: bool
   return roots;
 }
 
-/** What a template reads several times; the weights of few rows are read but once. */
+/**
+ * What a template reads several times: not the weights of few rows, nor what is scanned or sorted,
+ * of which each element is read but once.
+ */
 function readOften(node: Node): readonly Node[] {
+  if (node.op === 'scan' || node.op === 'sort') return [];
   return node.op === 'dot' && hasFewRows(node) ? node.src.slice(0, 1) : node.src;
 }
 

@@ -1,5 +1,5 @@
 import { DTYPES } from '../../ir/dtype.ts';
-import type { Kernel } from '../../ir/kernel/types.ts';
+import type { Buffer, Kernel } from '../../ir/kernel/types.ts';
 import { alignUp, type Place } from '../../ir/program.ts';
 
 /** A buffer that lives in the arena from one step to another (both inclusive). */
@@ -38,12 +38,17 @@ export function planArena(lifetimes: readonly Lifetime[]): { offsets: number[]; 
   return { offsets, bytes: total };
 }
 
+/** Bytes of scratch that a kernel asks for. */
+export function localBytes({ size, dtype }: Buffer): number {
+  return size * DTYPES[dtype].bytes;
+}
+
 /** A kernel's locals one after the other in the arena of the thread that runs it. */
 export function placeLocals({ locals }: Kernel): { places: Place[]; bytes: number } {
   let bytes = 0;
   const places = locals.map((local): Place => {
     const offset = bytes;
-    bytes += alignUp(local.size * DTYPES[local.dtype].bytes);
+    bytes += alignUp(localBytes(local));
     return { kind: 'local', offset };
   });
   return { places, bytes };

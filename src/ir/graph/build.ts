@@ -13,6 +13,7 @@ import type {
   Pads,
   Ranges,
   ReduceFn,
+  ScanFn,
   UnaryFn,
 } from './types.ts';
 
@@ -113,6 +114,15 @@ export function reduce(fn: ReduceFn, x: Node, axes: readonly number[]): Node {
   return real.length === 0 ? x : makeNode('reduce', [x], { fn, axes: real });
 }
 
+/** Along an axis of size 1 there is nothing to join. */
+export function scan(fn: ScanFn, x: Node, axis: number): Node {
+  return x.shape[axis] === 1 ? x : makeNode('scan', [x], { fn, axis });
+}
+
+export function sort(x: Node, axis: number): Node {
+  return makeNode('sort', [x], { axis });
+}
+
 /**
  * Movements of movements are joined by the compiler, not here: the node between may be the one by
  * which a gradient is asked for, or at which it stops.
@@ -191,6 +201,8 @@ export const build: Build = {
   compare,
   where,
   reduce,
+  scan,
+  sort,
   reshape,
   permute,
   expand,

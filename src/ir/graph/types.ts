@@ -47,6 +47,8 @@ export type BinaryFn =
 
 export type CompareFn = 'eq' | 'ne' | 'lt' | 'le';
 export type ReduceFn = 'sum' | 'prod' | 'max' | 'min';
+/** `logaddexp` of x and y is log(e^x + e^y). */
+export type ScanFn = ReduceFn | 'logaddexp';
 
 /** Elements before and after each axis. */
 export type Pads = readonly (readonly [before: number, after: number])[];
@@ -79,6 +81,10 @@ export interface OpArgs {
   readonly where: null;
   /** Reduced axes stay, with size 1. */
   readonly reduce: { readonly fn: ReduceFn; readonly axes: readonly number[] };
+  /** out[.., i, ..] joins x[.., 0 to i, ..], one after the other. */
+  readonly scan: { readonly fn: ScanFn; readonly axis: number };
+  /** The i32 places of x's elements along an axis in ascending order; equals keep theirs. */
+  readonly sort: { readonly axis: number };
   readonly reshape: { readonly shape: Shape };
   readonly permute: { readonly order: readonly number[] };
   /** Size-1 axes are repeated to the given shape of the same rank. */
@@ -147,6 +153,8 @@ export interface Build {
   compare(fn: CompareFn, x: Node, y: Node): Node;
   where(condition: Node, x: Node, y: Node): Node;
   reduce(fn: ReduceFn, x: Node, axes: readonly number[]): Node;
+  scan(fn: ScanFn, x: Node, axis: number): Node;
+  sort(x: Node, axis: number): Node;
   reshape(x: Node, shape: Shape): Node;
   permute(x: Node, order: readonly number[]): Node;
   expand(x: Node, shape: Shape): Node;

@@ -34,6 +34,7 @@ export {
   nllLoss,
 } from './cross-entropy.ts';
 export { einsum } from './einsum.ts';
+export { diag, diagEmbed, diff, meshgrid, outer } from './grids.ts';
 export { col2im, im2col, type PatchOptions } from './im2col.ts';
 export {
   bceWithLogits,
@@ -67,7 +68,10 @@ export {
   type PoolOptions,
   type WithIndices,
 } from './pooling.ts';
+export { type Interpolation, nanquantile, type QuantileOptions, quantile } from './quantiles.ts';
 export type { Reduction } from './reduction.ts';
 export { type RopeOptions, rope } from './rope.ts';
+export { bincount, bucketize, histc, isin, searchsorted } from './searching.ts';
+export { type Distinct, maskedScatter, maskedSelect, nonzero, unique } from './selection.ts';
 export { diagonal, movedim, type PadMode, pad, roll, trace, unfold } from './shape.ts';
 export type { PerAxis } from './spatial.ts';

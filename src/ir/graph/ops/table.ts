@@ -5,6 +5,8 @@ import { gather, scatter } from './indexing.ts';
 import { buffer, constant, iota, variable } from './leaf.ts';
 import { expand, flip, pad, permute, reshape, shrink } from './movement.ts';
 import { reduce } from './reduce.ts';
+import { scan } from './scan.ts';
+import { sort } from './sort.ts';
 import { spread, window } from './window.ts';
 
 /** The op table: every fact of every op. An op of `OpArgs` without its entry does not compile. */
@@ -20,6 +22,8 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   compare,
   where,
   reduce,
+  scan,
+  sort,
   reshape,
   permute,
   expand,
