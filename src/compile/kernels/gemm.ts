@@ -17,9 +17,6 @@ import { type Depth, overDepth, planDepth } from './depth.ts';
 import { chooseTasks, type GemmTasks } from './gemm-tasks.ts';
 import type { GemmTiles } from './gemm-tiles.ts';
 
-/** Up to this many rows the right operand is read where it lies: packing would cost more. */
-const FEW_ROWS = 4;
-
 /** C [batch, m, n] = sum over k of A [batch, m, k] B [batch, k, n]. */
 export interface Gemm {
   readonly batch: number;
@@ -71,7 +68,7 @@ class GemmBuilder {
   readonly #width: number;
   readonly #columns: number;
   readonly #depth: Depth;
-  readonly #packedB: Buffer | undefined;
+  readonly #packedB: Buffer;
   readonly #packedA: Buffer | undefined;
   /** Unfinished sums between blocks of depth. */
   readonly #sums: Buffer | undefined;
@@ -87,10 +84,7 @@ class GemmBuilder {
     const depth = this.#depth.block;
     const { rowTiles } = this.#tasks;
     const rows = rowTiles ? (rowTiles + 1) * tiles.rows : range(gemm.m).max;
-    const fewRows = gemm.m.isConstant && gemm.m.constant <= FEW_ROWS;
-    if (!fewRows) {
-      this.#packedB = b.buffer('packedB', gemm.dtype, this.#columns * depth, 'local');
-    }
+    this.#packedB = b.buffer('packedB', gemm.dtype, this.#columns * depth, 'local');
     if (!gemm.aIsPlain)
       this.#packedA = b.buffer('packedA', gemm.dtype, tiles.rows * depth, 'local');
     if (gemm.k > depth) {
@@ -170,7 +164,6 @@ class GemmBuilder {
   #pack(group: Index, column: Index, columns: number, start: Index, length: number): void {
     const b = this.#b;
     const target = this.#packedB;
-    if (!target) return;
     const panel = (p: Index, valid: number) => {
       overDepth(b, this.#depth, length, 'serial', [], (k) => {
         for (let v = 0; v < this.#tiles.vectors; v++) {
@@ -304,9 +297,7 @@ class GemmBuilder {
       }
       return next;
     };
-    const results = this.#packedB
-      ? this.#unrolled(length, inits, step)
-      : overDepth(b, this.#depth, length, 'reduce', inits, step);
+    const results = this.#unrolled(length, inits, step);
     places.forEach(({ m, n, sum, mask }, t) => {
       if (last) this.#gemm.finish(group, m, n, results[t], mask);
       else if (sums) b.store(sums, sum, results[t]);
@@ -331,20 +322,9 @@ class GemmBuilder {
     return results;
   }
 
-  #right(
-    tile: { group: Index; column: Index; p: Index; valid: number; start: Index; length: number },
-    v: number,
-    k: Index,
-  ): Value {
-    const b = this.#b;
-    const offset = add(LANE, v * LANES);
-    if (this.#packedB) {
-      const at = add(mul(tile.p, tile.length * this.#width), add(mul(k, this.#width), offset));
-      return b.load(this.#packedB, at);
-    }
-    const n = add(tile.column, add(mul(tile.p, this.#width), offset));
-    const mask = [sub(constant(tile.valid - 1), offset)];
-    return b.splat(this.#gemm.b(tile.group, add(tile.start, k), n, mask));
+  #right(tile: { p: Index; length: number }, v: number, k: Index): Value {
+    const column = add(mul(k, this.#width), add(LANE, v * LANES));
+    return this.#b.load(this.#packedB, add(mul(tile.p, tile.length * this.#width), column));
   }
 
   /** Only f32 has a fused form everywhere; integers need none: their sums are exact. */
