@@ -5,7 +5,7 @@ import type { Node } from './types.ts';
 function formatArgument(node: Node): string {
   switch (node.op) {
     case 'const':
-      return Object.is(node.arg.value, -0) ? '-0' : String(node.arg.value);
+      return formatNumber(node.arg.value);
     case 'buffer':
       return node.arg.name;
     case 'var':
@@ -18,9 +18,15 @@ function formatArgument(node: Node): string {
       return '';
     default:
       return JSON.stringify(node.arg, (_key, value: unknown) =>
-        typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
+        typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))
+          ? formatNumber(value)
+          : value,
       );
   }
+}
+
+function formatNumber(value: number): string {
+  return Object.is(value, -0) ? '-0' : String(value);
 }
 
 /** The graph as text, one node a line: `%3 = f32[2, 4] binary {"fn":"add"} %1 %2`. */
@@ -47,11 +53,14 @@ function shapeKey(shape: Shape): string {
 export function nodeKey(node: Node, numbers: ReadonlyMap<number, number>, isRead: boolean): string {
   const type = `${node.dtype}:${shapeKey(node.shape)}`;
   if (isRead) return `read:${type}`;
-  const argument =
-    node.op === 'shrink'
-      ? node.arg.ranges.map(([start, length]) => `${start}+${shapeKey([length])}`).join(';')
-      : formatArgument(node);
-  return `${node.op}:${type}:${argument}:${node.src.map((s) => numbers.get(s.id)).join()}`;
+  return `${node.op}:${type}:${argumentKey(node)}:${node.src.map((s) => numbers.get(s.id)).join()}`;
+}
+
+/** As `formatArgument`, with the bounds of symbolic sizes: programs are made for them. */
+function argumentKey(node: Node): string {
+  if (node.op === 'var') return shapeKey([node.arg.variable]);
+  if (node.op !== 'shrink') return formatArgument(node);
+  return node.arg.ranges.map(([start, length]) => `${start}+${shapeKey([length])}`).join(';');
 }
 
 /**
