@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   mkdirSync,
   readdirSync,
@@ -13,6 +12,7 @@ import { join } from 'node:path';
 import { debug, debugging } from '../base/env.ts';
 import type { ProgramStore } from '../compile/index.ts';
 import { entryName, openEntry, sealEntry } from './program-entry.ts';
+import { crypto } from './slow-modules.ts';
 
 /** Bytes of all programs kept together. */
 const LIMIT_BYTES = 256 * 2 ** 20;
@@ -65,7 +65,7 @@ export class ProgramCache implements ProgramStore {
     if (!this.#writable) return;
     const full = this.#fullKey(key);
     const path = this.#pathOf(full);
-    const temporary = `${path}.${randomBytes(6).toString('hex')}${TEMPORARY}`;
+    const temporary = `${path}.${crypto().randomBytes(6).toString('hex')}${TEMPORARY}`;
     try {
       mkdirSync(this.folder, { recursive: true, mode: 0o700 });
       const entry = sealEntry(full, value);

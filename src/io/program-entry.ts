@@ -1,5 +1,4 @@
-import { createHash } from 'node:crypto';
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { crypto, zlib } from './slow-modules.ts';
 
 /**
  * The file of one compiled program: "TERSORP1", the SHA-256 of all that follows, the length of the
@@ -12,11 +11,11 @@ const HEAD_BYTES = MAGIC.length + HASH_BYTES + 4;
 
 /** The name under which the entry of a key lies. */
 export function entryName(key: string): string {
-  return createHash('sha256').update(key).digest('hex');
+  return crypto().createHash('sha256').update(key).digest('hex');
 }
 
 export function sealEntry(key: string, value: Uint8Array): Uint8Array {
-  const packed = deflateRawSync(key, { level: 1 });
+  const packed = zlib().deflateRawSync(key, { level: 1 });
   const entry = new Uint8Array(HEAD_BYTES + packed.length + value.length);
   entry.set(MAGIC);
   new DataView(entry.buffer).setUint32(HEAD_BYTES - 4, packed.length, true);
@@ -33,12 +32,14 @@ export function openEntry(entry: Uint8Array, key: string): Uint8Array<ArrayBuffe
   if (!equal(sum, checksum(entry))) return undefined;
   const length = new DataView(entry.buffer, entry.byteOffset).getUint32(HEAD_BYTES - 4, true);
   const keyEnd = HEAD_BYTES + length;
-  if (inflateRawSync(entry.subarray(HEAD_BYTES, keyEnd)).toString() !== key) return undefined;
+  const kept = zlib().inflateRawSync(entry.subarray(HEAD_BYTES, keyEnd));
+  if (kept.toString() !== key) return undefined;
   return new Uint8Array(entry.subarray(keyEnd));
 }
 
 function checksum(entry: Uint8Array): Uint8Array {
-  return createHash('sha256')
+  return crypto()
+    .createHash('sha256')
     .update(entry.subarray(MAGIC.length + HASH_BYTES))
     .digest();
 }

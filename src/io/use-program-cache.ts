@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -6,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { cacheSetting } from '../base/env.ts';
 import { type ProgramStore, setProgramStore } from '../compile/index.ts';
 import { ProgramCache } from './program-cache.ts';
+import { crypto } from './slow-modules.ts';
 
 /** What compiled programs depend on: the rooms below the compiler, itself, and the devices. */
 const COMPILER_ROOMS = ['base', 'ir', 'asm', 'device', 'compile'];
@@ -69,7 +69,7 @@ export function compilerFingerprint(
       .sort()
       .map((name) => join(room, name)),
   );
-  const hash = createHash('sha256');
+  const hash = crypto().createHash('sha256');
   for (const file of files) {
     const path = join(root, file);
     if (statSync(path).mtimeMs > began) return undefined;
