@@ -11,7 +11,8 @@ import { decodeProgram, encodeProgram, programKey, programStore, type WasmCode }
 export { emitWasm } from './emit/wasm/program.ts';
 export { DEFAULT_TILES, type GemmTiles } from './kernels/gemm-tiles.ts';
 export { type CompileOptions, compileProgram } from './program.ts';
-export { PASSES, type Pass, rewriteGraph } from './rewrite.ts';
+export { PASSES, rewriteGraph } from './rewrite/index.ts';
+export type { Pass } from './rewrite/pass.ts';
 export { type ProgramStore, setProgramStore } from './store.ts';
 
 /** A compiled graph: code, and which outputs may take over which inputs. */

@@ -13,7 +13,7 @@ import { isVar, sizeOf, type Var } from '../ir/shape.ts';
 import { DEFAULT_TILES, type GemmTiles } from './kernels/gemm-tiles.ts';
 import { type LoweredKernel, type LowerOptions, lowerGroup } from './lower/group-kernel.ts';
 import { groupKey } from './lower/group-key.ts';
-import { rewriteGraph } from './rewrite.ts';
+import { rewriteGraph } from './rewrite/index.ts';
 import { accessesOf, findBarriers } from './schedule/barriers.ts';
 import { chooseBoundaries } from './schedule/boundaries.ts';
 import { type Group, joinGroups } from './schedule/groups.ts';

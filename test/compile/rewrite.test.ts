@@ -1,15 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import {
-  commonSubexpressions,
-  constantFolding,
-  constantValue,
-  identities,
-  PASSES,
-  type Pass,
-  powerOfTwoDivision,
-  rewriteGraph,
-  transposedProducts,
-} from '../../src/compile/rewrite.ts';
+import { commonSubexpressions } from '../../src/compile/rewrite/common-subexpressions.ts';
+import { constantFolding } from '../../src/compile/rewrite/constant-folding.ts';
+import { constantValue } from '../../src/compile/rewrite/constants.ts';
+import { identities } from '../../src/compile/rewrite/identities.ts';
+import { PASSES, rewriteGraph } from '../../src/compile/rewrite/index.ts';
+import type { Pass } from '../../src/compile/rewrite/pass.ts';
+import { powerOfTwoDivision } from '../../src/compile/rewrite/powers-of-two.ts';
+import { transposedProducts } from '../../src/compile/rewrite/transposed-products.ts';
 import * as g from '../../src/ir/graph/build.ts';
 import { topological } from '../../src/ir/graph/traverse.ts';
 import type { Node } from '../../src/ir/graph/types.ts';

@@ -42,6 +42,43 @@ export function printGraph(outputs: readonly Node[]): string {
   return [...lines, `return ${outputs.map(nameOf).join(' ')}`].join('\n');
 }
 
+/** What a node computes, down to some depth: `f32[2, 3] log(add(1, x))`. */
+export function printExpression(node: Node, depth = 4): string {
+  return `${node.dtype}${formatShape(node.shape)} ${expression(node, depth)}`;
+}
+
+function expression(node: Node, depth: number): string {
+  const { src } = node;
+  if (src.length === 0) return formatArgument(node) || node.op;
+  const constant = expandedConstant(node);
+  if (constant) return formatArgument(constant);
+  if (depth === 0) return '...';
+  return `${operation(node)}(${src.map((s) => expression(s, depth - 1)).join(', ')})`;
+}
+
+/** Constants are told by their value, in whatever shape. */
+function expandedConstant(node: Node): Node | undefined {
+  if (node.op === 'const') return node;
+  const moves = node.op === 'reshape' || node.op === 'expand';
+  return moves ? expandedConstant(node.src[0]) : undefined;
+}
+
+function operation(node: Node): string {
+  switch (node.op) {
+    case 'unary':
+    case 'binary':
+    case 'compare':
+      return node.arg.fn;
+    case 'reduce':
+      return `${node.arg.fn}[${node.arg.axes.join(' ')}]`;
+    case 'cast':
+    case 'bitcast':
+      return `${node.op} to ${node.dtype}`;
+    default:
+      return node.op;
+  }
+}
+
 function shapeKey(shape: Shape): string {
   return shape.map((d) => (typeof d === 'number' ? d : `${d.name}<${d.min},${d.max}>`)).join(',');
 }
