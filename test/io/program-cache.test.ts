@@ -167,17 +167,18 @@ describe('a compilation with a store', () => {
     compile(wasm.target, [one], [x]);
     compile(wasm.target, [one], [x, index]);
     compile(wasm.target, [one], [x], { fuse: false });
+    compile(wasm.target, [one], [x], { threads: 7 });
     compile(wasm.target, [one], [x], { donations: new Map([[0, 0]]) });
     compile({ ...wasm.target, relaxedSimd: false } as typeof wasm.target, [one], [x]);
     compile(wasm.target, [g.cast(sized(8), 'f32')], []);
     compile(wasm.target, [g.cast(sized(9), 'f32')], []);
     compile(wasm.target, [padded(0)], [x]);
     compile(wasm.target, [padded(-0)], [x]);
-    expect(keys.size).toBe(9);
+    expect(keys.size).toBe(10);
     // Other nodes of the same graph are the same program.
     const twin = g.bufferNode('f32', [5, 37], 'twin');
     compile(wasm.target, [g.unary('neg', twin)], [twin]);
-    expect(keys.size).toBe(9);
+    expect(keys.size).toBe(10);
   });
 });
 
