@@ -22,10 +22,10 @@ const terms = un('exp', shifted);
 const softmax = bin('div', terms, g.expand(g.reduce('sum', terms, [1]), x.shape));
 
 const most = (row: readonly number[]) => Math.max(...row);
-/** log(sum(exp(row))), in doubles and without overflow. */
-function logSum(row: readonly number[]): number {
+/** What is taken from each of a row before its exponential, and the logarithm of the sum then. */
+function logSum(row: readonly number[]): { m: number; log: number } {
   const m = Number.isFinite(most(row)) ? most(row) : 0;
-  return Math.log(row.reduce((sum, v) => sum + Math.exp(v - m), 0)) + m;
+  return { m, log: Math.log(row.reduce((sum, v) => sum + Math.exp(v - m), 0)) };
 }
 const logOnePlusExp = (v: number) => Math.log1p(Math.exp(-Math.abs(v))) + Math.max(v, 0);
 
@@ -48,13 +48,16 @@ const CASES: readonly Case[] = [
   {
     node: un('log', softmax),
     // Differences from an infinite maximum are NaN, with or without the rewrite.
-    exact: (v, row) => (Number.isFinite(most(row)) ? v - logSum(row) : Number.NaN),
+    exact: (v, row) => {
+      const { m, log } = logSum(row);
+      return Number.isFinite(most(row)) ? v - m - log : Number.NaN;
+    },
     // The sum is rounded where it is 1 and more.
     scale: (v, row) => Math.abs(v - most(row)) + 1,
   },
   {
     node: un('log', g.reduce('sum', un('exp', x), [1])),
-    exact: (_v, row) => logSum(row),
+    exact: (_v, row) => logSum(row).log + logSum(row).m,
     scale: (_v, row) => Math.abs(most(row)) + 1,
   },
 ];

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process';
 import {
   chmodSync,
   mkdirSync,
@@ -10,6 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { compile, setProgramStore } from '../../src/compile/index.ts';
 import { programStore } from '../../src/compile/store.ts';
@@ -18,6 +20,7 @@ import { ProgramCache } from '../../src/io/program-cache.ts';
 import { entryName, openEntry, sealEntry } from '../../src/io/program-entry.ts';
 import { compilerFingerprint, useProgramCache } from '../../src/io/use-program-cache.ts';
 import * as g from '../../src/ir/graph/build.ts';
+import { Cell, jit, type Tensor, tensor } from '../../src/tensor/index.ts';
 import { numbers, runGraph } from '../support/run-graph.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'tersor-cache-'));
@@ -98,6 +101,31 @@ describe('the cache of programs', () => {
     expect(files()).toContain(fresh);
   });
 
+  test('serves several processes that write, read and remove at once', () => {
+    const script = `
+      const { ProgramCache } = await import(process.argv[1]);
+      const cache = new ProgramCache(process.argv[2], { compiler: 'c', limitBytes: 9000 });
+      let hits = 0;
+      for (let i = 0; i < 300; i++) {
+        const key = 'key ' + (i % 11);
+        const found = cache.read(key);
+        if (found && !found.every((byte) => byte === i % 11)) throw new Error('not what was kept');
+        if (found) hits++;
+        else cache.write(key, new Uint8Array(1000).fill(i % 11));
+      }
+      console.log(hits);`;
+    const file = new URL('../../src/io/program-cache.ts', import.meta.url).href;
+    const args = ['--input-type=module', '--eval', script, file, folder];
+    const ended = [1, 2, 3].map(() => promisify(execFile)(process.execPath, args));
+    return Promise.all(ended).then((outcomes) => {
+      for (const { stdout, stderr } of outcomes) {
+        expect(stderr).toBe('');
+        expect(Number(stdout)).toBeGreaterThan(0);
+      }
+      expect(files().filter((path) => path.endsWith('.tmp'))).toEqual([]);
+    });
+  });
+
   test('keeps nothing, and says nothing, where it cannot write', () => {
     mkdirSync(join(folder, '..'), { recursive: true });
     writeFileSync(folder, 'a file where the folder should be');
@@ -139,6 +167,33 @@ describe('a compilation with a store', () => {
     const kept = compile(wasm.target, outputs, inputs);
     setProgramStore(undefined);
     expect(kept).toEqual(compile(wasm.target, outputs, inputs));
+  });
+
+  test('trains as before, with cells that are overwritten in place', async () => {
+    const train = async () => {
+      const cell = new Cell(tensor([0.5, -1.25, 3], { device: 'wasm' }), 'w');
+      const step = jit((x: Tensor) => {
+        const next = cell.value.mul(0.9).add(x.sin());
+        cell.set(next);
+        return next.sum();
+      });
+      const losses: number[] = [];
+      for (let i = 0; i < 4; i++) {
+        const loss = await step(tensor([i, 2 * i, -i], { device: 'wasm' }));
+        losses.push(await loss.item());
+      }
+      step.dispose();
+      return [...losses, ...(await cell.held.data())];
+    };
+    const expected = await train();
+    const cache = open();
+    const write = vi.spyOn(cache, 'write');
+    setProgramStore(cache);
+    expect(await train()).toEqual(expected);
+    const written = write.mock.calls.length;
+    expect(written).toBeGreaterThan(0);
+    expect(await train()).toEqual(expected);
+    expect(write).toHaveBeenCalledTimes(written);
   });
 
   test('finds an index out of range as before, with its message', async () => {
