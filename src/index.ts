@@ -1,3 +1,7 @@
 /** The whole library: each room is also an entry point of its own (`tersor/tensor`, `tersor/nn`). */
+import { useProgramCache } from './io/index.ts';
+
 export * from './browser.ts';
 export * from './train/index.ts';
+
+useProgramCache();

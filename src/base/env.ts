@@ -6,6 +6,7 @@
  * TERSOR_DEVICE  the default device: interpret, wasm or cpu
  * TERSOR_FUSION  0 gives every operation its own kernel (to find a fault in fusion)
  * TERSOR_THREADS  threads of device wasm (default: one for each processor)
+ * TERSOR_CACHE   the folder of compiled programs, or off: none are kept (default: in the user's cache)
  * TERSOR_WASM    simd: no relaxed SIMD even where the engine has it
  */
 type Environment = Record<string, string | undefined>;
@@ -52,4 +53,9 @@ export function threadCount(): number | undefined {
 
 export function relaxedSimdAllowed(): boolean {
   return environment().TERSOR_WASM !== 'simd';
+}
+
+/** The folder that TERSOR_CACHE names, 'off', or undefined where the user has not said. */
+export function cacheSetting(): string | undefined {
+  return environment().TERSOR_CACHE || undefined;
 }

@@ -5,6 +5,8 @@ import type { Measurement } from './measurement.ts';
 export interface BenchOptions {
   readonly device: DeviceName;
   readonly timing: Timing;
+  /** Threads of the device, of its peers, and of the machine's limit. */
+  readonly threads: number;
 }
 
 /** A named set of measurements. */

@@ -1,3 +1,4 @@
+import { ATTENTION } from './attention.ts';
 import type { Bench } from './bench.ts';
 import { COMPILE } from './compile.ts';
 import { ELEMENTWISE } from './elementwise.ts';
@@ -5,4 +6,4 @@ import { GEMM } from './gemm.ts';
 import { TRAIN_STEP } from './train-step.ts';
 
 /** All benches, in the order of `all`. */
-export const BENCHES: readonly Bench[] = [GEMM, ELEMENTWISE, COMPILE, TRAIN_STEP];
+export const BENCHES: readonly Bench[] = [GEMM, ELEMENTWISE, ATTENTION, COMPILE, TRAIN_STEP];

@@ -1,3 +1,4 @@
+import { useProgramCache } from '../io/index.ts';
 import { type DeviceName, device as deviceOf } from '../tensor/index.ts';
 import { makeTrainingStep, REFERENCE } from './reference-model.ts';
 
@@ -18,6 +19,7 @@ export interface Marks {
 }
 
 async function main(name: DeviceName): Promise<void> {
+  useProgramCache();
   const training = await makeTrainingStep(REFERENCE, name);
   const ready = performance.now();
   const since = () => performance.now() - ready;

@@ -1,4 +1,8 @@
 import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import type { DeviceName } from '../tensor/index.ts';
@@ -7,8 +11,18 @@ import type { Marks } from './compile-child.ts';
 import { type Measurement, measured } from './measurement.ts';
 
 const CHILD = fileURLToPath(new URL('compile-child.ts', import.meta.url));
-/** What the first step may take, in milliseconds: the bar of the project. */
-const BAR = 2000;
+/** The library as it is installed, and as it lies in the repository. */
+const ENTRIES: readonly (readonly [name: string, url: URL])[] = [
+  ['dist', new URL('../../dist/index.js', import.meta.url)],
+  ['src', new URL('../index.ts', import.meta.url)],
+];
+
+/** Milliseconds that the parts may take: the bars of the project. */
+const BARS: ReadonlyMap<string, number> = new Map([
+  ['total', 2000],
+  ['from the disk cache: trace, key, load', 100],
+  ['import of dist', 150],
+]);
 /** A process takes seconds, and what is cold needs no warming: fewer samples than elsewhere. */
 const MOST_SAMPLES = 5;
 
@@ -20,13 +34,31 @@ const SUMMARY = /compiled (\d+) steps.*\(schedule and lower (\d+) ms, emit (\d+)
 /** Milliseconds of each part of a cold start, in their order. */
 export type Parts = ReadonlyMap<string, number>;
 
+/** What the process of a first step is given. */
+export interface ColdStart {
+  readonly device: DeviceName;
+  readonly threads: number;
+  /** The folder of compiled programs, or 'off'. */
+  readonly cache: string;
+}
+
 /** Runs the reference training step once in a fresh process. */
-export async function coldStart(device: DeviceName): Promise<Parts> {
+async function firstStep({ device, threads, cache }: ColdStart) {
   const { stdout, stderr } = await execute(process.execPath, [CHILD, device], {
-    env: { ...process.env, TERSOR_DEBUG: '1' },
+    env: {
+      ...process.env,
+      TERSOR_DEBUG: '1',
+      TERSOR_CACHE: cache,
+      TERSOR_THREADS: String(threads),
+    },
     maxBuffer: 2 ** 26,
   });
-  const marks = JSON.parse(stdout) as Marks;
+  return { marks: JSON.parse(stdout) as Marks, stderr };
+}
+
+/** The first step of a process that finds no compiled programs. */
+async function coldStart(start: ColdStart): Promise<Parts> {
+  const { marks, stderr } = await firstStep(start);
   const parts = new Map([['total', marks.done]]);
   parts.set('trace', marks.traced);
   for (const [name, time] of compilerTimes(stderr)) parts.set(name, time);
@@ -34,6 +66,16 @@ export async function coldStart(device: DeviceName): Promise<Parts> {
   parts.set('first run', marks.done - marks.loaded);
   parts.set('before: start of the process, modules, weights', marks.ready);
   return parts;
+}
+
+/** The first step of a process that finds the programs of one before it. */
+async function warmStart(start: ColdStart): Promise<Parts> {
+  const { marks } = await firstStep(start);
+  return new Map([
+    ['from the disk cache: trace, key, load', marks.loaded],
+    ['from the disk cache: total', marks.done],
+    ['from the disk cache: before', marks.ready],
+  ]);
 }
 
 /** Times of the largest program in the compiler's messages; not every device has a compiler. */
@@ -47,21 +89,45 @@ export function compilerTimes(text: string): Map<string, number> {
   ]);
 }
 
-async function* run({ device, timing }: BenchOptions): AsyncGenerator<Measurement> {
+const IMPORT = `const start = performance.now();
+await import(process.argv[1]);
+console.log(performance.now() - start);`;
+
+/** Milliseconds of `import 'tersor'` in a fresh process; dist/ is left out where it is not built. */
+export async function importTimes(): Promise<Parts> {
+  const parts = new Map<string, number>();
+  for (const [name, url] of ENTRIES) {
+    if (!existsSync(url)) continue;
+    const args = ['--input-type=module', '--eval', IMPORT, url.href];
+    parts.set(`import of ${name}`, Number((await execute(process.execPath, args)).stdout));
+  }
+  return parts;
+}
+
+/** One sample of everything: a start without programs, one with those of the first, an import. */
+async function sample(device: DeviceName, threads: number): Promise<Parts> {
+  const cache = await mkdtemp(join(tmpdir(), 'tersor-bench-'));
+  try {
+    const start: ColdStart = { device, threads, cache };
+    const cold = await coldStart(start);
+    // Interpreters run graphs or kernels: of them nothing is kept.
+    const warm: Parts = device === 'wasm' ? await warmStart(start) : new Map();
+    return new Map([...cold, ...warm, ...(await importTimes())]);
+  } finally {
+    await rm(cache, { recursive: true, force: true });
+  }
+}
+
+async function* run({ device, timing, threads }: BenchOptions): AsyncGenerator<Measurement> {
   const samples: Parts[] = [];
   for (let i = 0; i < Math.min(timing.rounds, MOST_SAMPLES); i++) {
-    samples.push(await coldStart(device));
+    samples.push(await sample(device, threads));
   }
   for (const part of samples[0].keys()) {
-    const labels = {
-      bench: 'compile',
-      case: `reference step, ${part}`,
-      device,
-      threads: 1,
-      unit: 'ms',
-    };
-    const values = samples.map((sample) => sample.get(part) ?? 0);
-    yield measured(labels, values, part === 'total' ? BAR : undefined);
+    const name = part.startsWith('import') ? part : `reference step, ${part}`;
+    const labels = { bench: 'compile', case: name, device, threads, unit: 'ms' };
+    const values = samples.map((parts) => parts.get(part) ?? 0);
+    yield measured(labels, values, BARS.get(part));
   }
 }
 

@@ -1,4 +1,4 @@
-import { makeProbes, type Probe, type Probes } from '../device/measure/index.ts';
+import { makeThreadProbes, type Probe, type Probes } from '../device/measure/index.ts';
 import { jit, random, type Tensor } from '../tensor/index.ts';
 import type { Bench, BenchOptions } from './bench.ts';
 import type { Clock } from './clock.ts';
@@ -40,11 +40,11 @@ function memoryLimit(probes: Probes, { inputs, writes }: Case, bytes: number): C
 }
 
 export async function* runElementwise(
-  { device, timing }: BenchOptions,
+  { device, timing, threads }: BenchOptions,
   elements = ELEMENTS,
 ): AsyncGenerator<Measurement> {
   const bytes = elements * 4;
-  const probes = await makeProbes({ bytes: 2 * bytes });
+  const probes = await makeThreadProbes(threads, { bytes: 2 * bytes });
   const shape = [elements / ROW, ROW];
   const x = await random.normal(shape, { device }).realize();
   const y = await random.normal(shape, { device }).realize();
@@ -54,11 +54,12 @@ export async function* runElementwise(
     const moved = (item.inputs + (item.writes ? 1 : 0)) * bytes;
     const size = bytes >= 2 ** 20 ? `${bytes / 2 ** 20} MiB` : `${bytes / 2 ** 10} KiB`;
     const title = `f32 ${item.name}, ${size}`;
-    const labels = { bench: 'elementwise', case: title, device, threads: 1, unit: 'GB/s' };
+    const labels = { bench: 'elementwise', case: title, device, threads, unit: 'GB/s' };
     const seconds = await race([own, memoryLimit(probes, item, bytes)], timing);
     yield measurement(labels, seconds, (s) => moved / s / 1e9);
     step.dispose();
   }
+  probes.close();
   x.dispose();
   y.dispose();
 }

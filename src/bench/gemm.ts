@@ -1,4 +1,4 @@
-import { makeProbes } from '../device/measure/index.ts';
+import { makeThreadProbes } from '../device/measure/index.ts';
 import { type DeviceName, jit, type Tensor, tensor } from '../tensor/index.ts';
 import type { Bench, BenchOptions } from './bench.ts';
 import { type Contestant, limiting, race, repeating } from './harness.ts';
@@ -71,24 +71,25 @@ function openBlas(blas: OpenBlas, gemm: GemmCase, { a, b }: Operands): Contestan
 }
 
 export async function* runGemm(
-  { device, timing }: BenchOptions,
+  { device, timing, threads }: BenchOptions,
   cases: readonly GemmCase[] = CASES,
 ): AsyncGenerator<Measurement> {
-  const { peakF32 } = await makeProbes({ bytes: 2 ** 20 });
-  const blas = openOpenBlas();
+  const { peakF32, close } = await makeThreadProbes(threads, { bytes: 2 ** 20 });
+  const blas = openOpenBlas(threads);
   for (const gemm of cases) {
     const { batch = 1, m, n, k } = gemm;
     const operands = { a: numbers(batch * m * k), b: numbers(batch * k * n) };
     const flops = 2 * batch * m * n * k;
     const contestants = [ours(gemm, operands, device), limiting(LIMIT, peakF32, flops)];
     if (blas) contestants.push(openBlas(blas, gemm, operands));
-    const labels = { bench: 'gemm', case: title(gemm), device, threads: 1, unit: 'GFLOP/s' };
+    const labels = { bench: 'gemm', case: title(gemm), device, threads, unit: 'GFLOP/s' };
     yield measurement(labels, await race(contestants, timing), (s) => flops / s / 1e9);
   }
+  close();
 }
 
 export const GEMM: Bench = {
   name: 'gemm',
-  summary: 'f32 matrix products beside OpenBLAS and the peak of one thread',
+  summary: 'f32 matrix products beside OpenBLAS and the peak of the machine',
   run: (options) => runGemm(options),
 };

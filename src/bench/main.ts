@@ -2,11 +2,12 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import type { DeviceName } from '../tensor/index.ts';
 import { BENCHES } from './benches.ts';
-import { THREAD, WALL } from './clock.ts';
+import { type Clock, THREAD, WALL } from './clock.ts';
 import { machine, withResults } from './docs.ts';
 import { DEFAULT_TIMING } from './harness.ts';
 import type { Measurement } from './measurement.ts';
 import { textTable } from './table.ts';
+import { useThreads } from './threads.ts';
 
 const DOCUMENT = new URL('../../docs/benchmarks.md', import.meta.url);
 
@@ -14,6 +15,7 @@ interface Options {
   readonly device: DeviceName;
   readonly json: boolean;
   readonly rounds: number;
+  readonly threads?: number;
   readonly clock: 'wall' | 'thread';
   readonly writeDocs: boolean;
 }
@@ -31,9 +33,10 @@ async function measure(name: string, options: Options, command: Command): Promis
   const benches = BENCHES.filter((bench) => name === 'all' || bench.name === name);
   const clock = options.clock === 'thread' ? THREAD : WALL;
   const timing = { ...DEFAULT_TIMING, rounds: options.rounds, clock };
+  const threads = threadsFor(options, clock, command);
   const results: Measurement[] = [];
   for (const bench of benches) {
-    for await (const result of bench.run({ device: options.device, timing })) {
+    for await (const result of bench.run({ device: options.device, timing, threads })) {
       results.push(result);
       if (options.json) console.log(JSON.stringify(result));
       else console.error(`${result.bench}: ${result.case}`);
@@ -42,6 +45,14 @@ async function measure(name: string, options: Options, command: Command): Promis
   if (!options.json) process.stdout.write(textTable(results));
   if (options.writeDocs) {
     writeFileSync(DOCUMENT, withResults(readFileSync(DOCUMENT, 'utf8'), results, machine(clock)));
+  }
+}
+
+function threadsFor({ device, threads }: Options, clock: Clock, command: Command): number {
+  try {
+    return useThreads(device, clock, threads);
+  } catch (error) {
+    return command.error(`error: ${(error as Error).message}`);
   }
 }
 
@@ -60,6 +71,11 @@ export function command(): Command {
     )
     .option('--json', 'one line of JSON for each measurement instead of a table', false)
     .option('--rounds <count>', 'samples of each', positiveInteger, DEFAULT_TIMING.rounds)
+    .option(
+      '--threads <count>',
+      'threads of the device and its peers (default: all)',
+      positiveInteger,
+    )
     .addOption(
       new Option('--clock <name>', 'time on the wall, or processor time of the thread')
         .choices(['wall', 'thread'])

@@ -17,6 +17,8 @@ export interface Measurement {
   readonly ofLimit?: number;
   /** Medians of other libraries in the same run, by name. */
   readonly peers: Readonly<Record<string, number>>;
+  /** What else was found of the case, by name. */
+  readonly more?: Readonly<Record<string, number>>;
 }
 
 type Labels = Pick<Measurement, 'bench' | 'case' | 'device' | 'threads' | 'unit'>;
@@ -71,6 +73,15 @@ function finished(
   };
   if (limit === undefined) return { ...head, peers };
   return { ...head, limit: rounded(limit), ofLimit: rounded(value / limit, 2), peers };
+}
+
+/** The measurement with more that was found of its case. */
+export function withMore(
+  measurement: Measurement,
+  more: Readonly<Record<string, number>>,
+): Measurement {
+  const entries = Object.entries(more).map(([name, value]) => [name, rounded(value)]);
+  return { ...measurement, more: Object.fromEntries(entries) };
 }
 
 /** Digits beyond the third say nothing about a time. */

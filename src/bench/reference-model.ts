@@ -31,6 +31,21 @@ export const REFERENCE: Reference = {
   time: 64,
 };
 
+/** 5,008,640 parameters and longer sequences: more of the step is products and attention. */
+export const WIDE_REFERENCE: Reference = {
+  config: llamaConfig({
+    vocab_size: 512,
+    hidden_size: 256,
+    intermediate_size: 688,
+    num_hidden_layers: 6,
+    num_attention_heads: 8,
+    max_position_embeddings: 256,
+    tie_word_embeddings: false,
+  }),
+  batch: 8,
+  time: 256,
+};
+
 /**
  * Floating-point operations for a trained token, (6 N + 6 L T d): every parameter multiplies and
  * adds once forward and twice backward, and so does every visible pair of positions of the two

@@ -11,43 +11,58 @@ const COLUMNS = [
   'limit',
   'of limit',
   'peers',
+  'more',
 ] as const;
+type Column = (typeof COLUMNS)[number];
 /** Columns of numbers stand at the right. */
 const NUMBERS: ReadonlySet<string> = new Set(['threads', 'value', 'min', 'limit', 'of limit']);
 
-function cells(m: Measurement): string[] {
-  return [
-    m.bench,
-    m.case,
-    m.device,
-    String(m.threads),
-    String(m.value),
-    String(m.min),
-    m.unit,
-    m.limit === undefined ? '' : String(m.limit),
-    m.ofLimit === undefined ? '' : `${Math.round(m.ofLimit * 100)} %`,
-    Object.entries(m.peers)
+function cells(m: Measurement): Record<Column, string> {
+  const list = (values: Readonly<Record<string, number>> = {}) =>
+    Object.entries(values)
       .map(([name, value]) => `${name} ${value}`)
-      .join(', '),
-  ];
+      .join(', ');
+  return {
+    bench: m.bench,
+    case: m.case,
+    device: m.device,
+    threads: String(m.threads),
+    value: String(m.value),
+    min: String(m.min),
+    unit: m.unit,
+    limit: m.limit === undefined ? '' : String(m.limit),
+    'of limit': m.ofLimit === undefined ? '' : `${Math.round(m.ofLimit * 100)} %`,
+    peers: list(m.peers),
+    more: list(m.more),
+  };
+}
+
+/** The columns and the rows below them; `more` only where a measurement has it. */
+function tableOf(measurements: readonly Measurement[]) {
+  const columns = COLUMNS.filter((name) => name !== 'more' || measurements.some((m) => m.more));
+  const rows = measurements.map(cells).map((row) => columns.map((name) => row[name]));
+  return { columns, rows };
 }
 
 /** Measurements as lines of text with aligned columns. */
 export function textTable(measurements: readonly Measurement[]): string {
-  const rows = [[...COLUMNS] as string[], ...measurements.map(cells)];
-  const widths = COLUMNS.map((_, c) => Math.max(...rows.map((row) => row[c].length)));
-  const lines = rows.map((row) => row.map((cell, c) => aligned(cell, c, widths[c])).join('  '));
+  const { columns, rows } = tableOf(measurements);
+  const all: readonly (readonly string[])[] = [columns, ...rows];
+  const widths = columns.map((_, c) => Math.max(...all.map((row) => row[c].length)));
+  const lines = all.map((row) =>
+    row.map((cell, c) => aligned(cell, columns[c], widths[c])).join('  '),
+  );
   return lines.map((line) => `${line.trimEnd()}\n`).join('');
 }
 
 /** Measurements as a table in Markdown. */
 export function markdownTable(measurements: readonly Measurement[]): string {
-  const rows = [[...COLUMNS] as string[], ...measurements.map(cells)];
-  const rule = COLUMNS.map((name) => (NUMBERS.has(name) ? '---:' : '---'));
+  const { columns, rows } = tableOf(measurements);
+  const rule = columns.map((name) => (NUMBERS.has(name) ? '---:' : '---'));
   const line = (row: readonly string[]) => `| ${row.join(' | ')} |\n`;
-  return [line(rows[0]), line(rule), ...rows.slice(1).map(line)].join('');
+  return [line(columns), line(rule), ...rows.map(line)].join('');
 }
 
-function aligned(cell: string, column: number, width: number): string {
-  return NUMBERS.has(COLUMNS[column]) ? cell.padStart(width) : cell.padEnd(width);
+function aligned(cell: string, column: Column, width: number): string {
+  return NUMBERS.has(column) ? cell.padStart(width) : cell.padEnd(width);
 }

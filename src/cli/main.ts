@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander';
 import { debugging } from '../base/env.ts';
+import { useProgramCache } from '../io/index.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { generateCommand } from './commands/generate.ts';
 import { startCommand } from './commands/start.ts';
@@ -28,6 +29,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
+  useProgramCache();
   let code = 0;
   const finish = (result: number) => {
     code = result;

@@ -3,14 +3,17 @@ import { InternalError } from '../base/errors.ts';
 import type { DType } from '../ir/dtype.ts';
 import type { BufferNode } from '../ir/graph/build.ts';
 import type { Node } from '../ir/graph/types.ts';
-import type { Code, Program, Target } from '../ir/program.ts';
+import { type Code, type Program, type RunPlan, runPlan, type Target } from '../ir/program.ts';
 import { emitWasm } from './emit/wasm/program.ts';
-import { type CompileOptions, compileProgram } from './program.ts';
+import { type CompileOptions, compileProgram, resolveOptions } from './program.ts';
+import { decodeProgram, encodeProgram, programKey, programStore, type WasmCode } from './store.ts';
 
 export { emitWasm } from './emit/wasm/program.ts';
 export { DEFAULT_TILES, type GemmTiles } from './kernels/gemm-tiles.ts';
 export { type CompileOptions, compileProgram } from './program.ts';
-export { PASSES, type Pass, rewriteGraph } from './rewrite.ts';
+export { PASSES, rewriteGraph } from './rewrite/index.ts';
+export type { Pass } from './rewrite/pass.ts';
+export { type ProgramStore, setProgramStore } from './store.ts';
 
 /** A compiled graph: code, and which outputs may take over which inputs. */
 export interface Compiled {
@@ -28,26 +31,76 @@ export function compile(
   inputs: readonly BufferNode[],
   options: CompileOptions = {},
 ): Compiled {
-  const none = outputs.map(() => undefined);
-  if (target.kind === 'graph') {
-    const keeps = outputs.map(() => false);
-    return { code: { kind: 'graph', outputs, inputs }, reuse: none, keeps };
+  switch (target.kind) {
+    case 'graph':
+      return {
+        code: { kind: 'graph', outputs, inputs },
+        reuse: outputs.map(() => undefined),
+        keeps: outputs.map(() => false),
+      };
+    case 'kernels': {
+      const program = compileProgram(outputs, inputs, options);
+      return { code: { kind: 'kernels', program }, ...memoryOf(program) };
+    }
+    case 'wasm': {
+      const { threads } = target;
+      const code = keptCode(target, outputs, inputs, { threads, ...options });
+      return { code, ...memoryOf(code.plan) };
+    }
+    default:
+      target satisfies never;
+      throw new InternalError('unknown target');
   }
+}
+
+function memoryOf({ outputs }: Pick<RunPlan, 'outputs'>): Pick<Compiled, 'reuse' | 'keeps'> {
+  return { reuse: outputs.map((o) => o.mayReuse), keeps: outputs.map((o) => o.keeps) };
+}
+
+type WasmTarget = Target & { readonly kind: 'wasm' };
+
+/** The code from the store; where it has none, made and put there. */
+function keptCode(
+  target: WasmTarget,
+  outputs: readonly Node[],
+  inputs: readonly BufferNode[],
+  options: CompileOptions,
+): WasmCode {
+  // From level 2 on, debugging shows the steps of a compilation: so there must be one.
+  const store = debugging(2) ? undefined : programStore();
+  if (!store) return makeCode(target, outputs, inputs, options);
   const start = performance.now();
-  const threads = target.kind === 'wasm' ? target.threads : 1;
-  const program = compileProgram(outputs, inputs, { threads, ...options });
-  const planned = performance.now();
-  const reuse = program.outputs.map((o) => o.mayReuse);
-  const keeps = program.outputs.map((o) => o.keeps);
-  if (target.kind === 'kernels') return { code: { kind: 'kernels', program }, reuse, keeps };
-  if (target.kind !== 'wasm') throw new InternalError('unknown target');
+  const key = programKey(target, outputs, inputs, resolveOptions(options));
+  const kept = store.read(key);
+  if (!kept) {
+    const code = makeCode(target, outputs, inputs, options);
+    store.write(key, encodeProgram(code));
+    return code;
+  }
+  const code = decodeProgram(kept);
+  if (debugging(1)) debug(`loaded ${sizes(code)} (${milliseconds(start)} ms)`);
+  return code;
+}
+
+function makeCode(
+  target: WasmTarget,
+  outputs: readonly Node[],
+  inputs: readonly BufferNode[],
+  options: CompileOptions,
+): WasmCode {
+  const start = performance.now();
+  const program = compileProgram(outputs, inputs, options);
+  const planning = milliseconds(start);
   refuseMissingTypes(program);
-  const code = emitWasm(program, target);
-  if (debugging(5)) debug(code.text());
-  if (debugging(1))
-    debug(summary(program, code.bytes.length, planned - start, performance.now() - planned));
-  const { bytes, sharedLoops } = code;
-  return { code: { kind: 'wasm', program, bytes, sharedLoops }, reuse, keeps };
+  const emitStart = performance.now();
+  const { bytes, sharedLoops, text } = emitWasm(program, target);
+  const code: WasmCode = { kind: 'wasm', plan: runPlan(program), bytes, sharedLoops };
+  if (debugging(5)) debug(text());
+  if (debugging(1)) {
+    const times = `schedule and lower ${planning} ms, emit ${milliseconds(emitStart)} ms`;
+    debug(`compiled ${sizes(code)} (${times})`);
+  }
+  return code;
 }
 
 /** Element types that wasm kernels do not have yet. */
@@ -64,10 +117,13 @@ function refuseMissingTypes(program: Program): void {
   }
 }
 
-function summary(program: Program, bytes: number, planning: number, emitting: number): string {
+function sizes({ plan, bytes }: WasmCode): string {
   return (
-    `compiled ${program.steps.length} steps, ${program.kernels.length} kernels, ` +
-    `${(bytes / 1024).toFixed(0)} KiB code, ${(program.scratchBytes / 2 ** 20).toFixed(1)} MiB scratch ` +
-    `(schedule and lower ${planning.toFixed(0)} ms, emit ${emitting.toFixed(0)} ms)`
+    `${plan.steps.length} steps, ${plan.kernels.length} kernels, ` +
+    `${(bytes.length / 1024).toFixed(0)} KiB code, ${(plan.scratchBytes / 2 ** 20).toFixed(1)} MiB scratch`
   );
+}
+
+function milliseconds(start: number): string {
+  return (performance.now() - start).toFixed(0);
 }

@@ -14,7 +14,7 @@ import { isVar, sizeOf, type Var } from '../ir/shape.ts';
 import { DEFAULT_TILES, type GemmTiles } from './kernels/gemm-tiles.ts';
 import { type LoweredKernel, type LowerOptions, lowerGroup } from './lower/group-kernel.ts';
 import { groupKey } from './lower/group-key.ts';
-import { rewriteGraph } from './rewrite.ts';
+import { rewriteGraph } from './rewrite/index.ts';
 import { accessesOf, findBarriers } from './schedule/barriers.ts';
 import { chooseBoundaries } from './schedule/boundaries.ts';
 import { type Group, joinGroups } from './schedule/groups.ts';
@@ -32,6 +32,15 @@ export interface CompileOptions {
   readonly donations?: ReadonlyMap<number, number>;
 }
 
+export type ResolvedOptions = Required<CompileOptions>;
+
+/** The options with what holds where they say nothing. */
+export function resolveOptions(options: CompileOptions): ResolvedOptions {
+  const { fuse = fusionEnabled(), tiles = DEFAULT_TILES } = options;
+  const { threads = 1, donations = new Map() } = options;
+  return { fuse, tiles, threads, donations };
+}
+
 /**
  * Compiles a graph to kernels: rewrite, choose what gets memory, join into kernels, lower, plan
  * memory.
@@ -44,7 +53,7 @@ export function compileProgram(
   inputs: readonly Node[],
   options: CompileOptions = {},
 ): Program {
-  const fuse = options.fuse ?? fusionEnabled();
+  const { fuse, tiles, threads, donations } = resolveOptions(options);
   // An output must be computed by a kernel of its own even where it is an input, or another output.
   const copies = rewriteGraph(outputs).map(asComputed);
   const order = topological(copies);
@@ -53,9 +62,7 @@ export function compileProgram(
   const groups = joinGroups(boundaries, outputIds, fuse);
   const rootIds = new Set(boundaries.roots.map((r) => r.id));
   const hasBuffer = (node: Node) => node.op === 'buffer' || rootIds.has(node.id);
-  const tiles = options.tiles ?? DEFAULT_TILES;
-  const threads = options.threads ?? 1;
-  const assembly = new Assembly(copies, inputs, options.donations ?? new Map());
+  const assembly = new Assembly(copies, inputs, donations);
   // Whether a scatter may work in place is seen when all kernels are known, and changes its own.
   for (let inPlace = assembly.wished(); ; ) {
     const lower = lowerOnce({ hasBuffer, tiles, threads, inPlace });

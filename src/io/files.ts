@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import {
@@ -8,6 +7,7 @@ import {
   type StoredTensor,
   typed,
 } from './safetensors.ts';
+import { crypto } from './slow-modules.ts';
 
 /**
  * Writes a file so that it is there whole or not at all, also if the process or the machine stops
@@ -18,7 +18,10 @@ export async function writeFileAtomic(
   content: string | readonly Uint8Array[],
 ): Promise<void> {
   const folder = dirname(path);
-  const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}.tmp`);
+  const temporary = join(
+    folder,
+    `.${basename(path)}.${crypto().randomBytes(6).toString('hex')}.tmp`,
+  );
   const parts = typeof content === 'string' ? [new TextEncoder().encode(content)] : content;
   try {
     const file = await open(temporary, 'wx');

@@ -6,3 +6,4 @@ export {
   writeSafetensors,
 } from './files.ts';
 export { decodeSafetensors, encodeSafetensors, type StoredTensor } from './safetensors.ts';
+export { useProgramCache } from './use-program-cache.ts';

@@ -1,5 +1,6 @@
 import type { DType } from './dtype.ts';
 import type { Node } from './graph/types.ts';
+import { sharedLoops } from './kernel/threads.ts';
 import type { Kernel } from './kernel/types.ts';
 import type { Var } from './shape.ts';
 
@@ -46,14 +47,15 @@ export interface Step {
   readonly places: readonly Place[];
 }
 
-/**
- * A compiled graph before code generation: kernels, the order in which they run, and the plan of
- * memory. Inputs are bound in order; `vars` get their values at each run. A run ends after the first
- * step that finds an index out of range; steps that write over inputs come after all that can.
- */
-export interface Program {
+/** What a device must know of a kernel whose code it has. */
+export interface KernelFacts extends Pick<Kernel, 'name' | 'vars' | 'checks'> {
+  /** Loops whose turns threads share. */
+  readonly sharedLoops: number;
+}
+
+interface Plan<K> {
   /** Distinct kernels; several steps may share one. */
-  readonly kernels: readonly Kernel[];
+  readonly kernels: readonly K[];
   readonly steps: readonly Step[];
   readonly inputs: readonly Binding[];
   readonly outputs: readonly OutputBinding[];
@@ -66,6 +68,26 @@ export interface Program {
   readonly firstCommit: number;
   /** Machine instructions of a run, roughly, vars at their maximum. */
   readonly instructions: number;
+}
+
+/**
+ * A compiled graph before code generation: kernels, the order in which they run, and the plan of
+ * memory. Inputs are bound in order; `vars` get their values at each run. A run ends after the first
+ * step that finds an index out of range; steps that write over inputs come after all that can.
+ */
+export type Program = Plan<Kernel>;
+
+/** All that a device needs beside the code to run a program. Plain data: it can be kept as JSON. */
+export type RunPlan = Plan<KernelFacts>;
+
+/** What is left of a program once its kernels are code. */
+export function runPlan({ kernels, ...rest }: Program): RunPlan {
+  return { ...rest, kernels: kernels.map(kernelFacts) };
+}
+
+function kernelFacts(kernel: Kernel): KernelFacts {
+  const { name, vars, checks } = kernel;
+  return { name, vars, checks, sharedLoops: sharedLoops(kernel).length };
 }
 
 /**
@@ -82,7 +104,7 @@ export function tableSlots({
   inputs,
   outputs,
   vars,
-}: Pick<Program, 'inputs' | 'outputs' | 'vars'>) {
+}: Pick<RunPlan, 'inputs' | 'outputs' | 'vars'>) {
   const scratch = inputs.length + outputs.length;
   return {
     scratch,
@@ -122,7 +144,7 @@ export type Code =
   | { readonly kind: 'kernels'; readonly program: Program }
   | {
       readonly kind: 'wasm';
-      readonly program: Program;
+      readonly plan: RunPlan;
       readonly bytes: Uint8Array<ArrayBuffer>;
       /** Loops that threads share in one run: each needs an i32 that the host clears before. */
       readonly sharedLoops: number;

@@ -1,19 +1,27 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { runAttention } from '../../src/bench/attention.ts';
 import { BENCHES } from '../../src/bench/benches.ts';
-import { WALL } from '../../src/bench/clock.ts';
-import { compilerTimes } from '../../src/bench/compile.ts';
+import { THREAD, WALL } from '../../src/bench/clock.ts';
+import { compilerTimes, importTimes } from '../../src/bench/compile.ts';
 import { withResults } from '../../src/bench/docs.ts';
 import { runElementwise } from '../../src/bench/elementwise.ts';
 import { runGemm } from '../../src/bench/gemm.ts';
-import { flopsPerToken, makeTrainingStep, REFERENCE } from '../../src/bench/reference-model.ts';
+import {
+  flopsPerToken,
+  makeTrainingStep,
+  REFERENCE,
+  WIDE_REFERENCE,
+} from '../../src/bench/reference-model.ts';
+import { useThreads } from '../../src/bench/threads.ts';
 import { runNode } from '../support/npm.ts';
 import { ROOT } from '../support/source-tree.ts';
 
 const MAIN = join('src', 'bench', 'main.ts');
 const FAST = {
   device: 'wasm' as const,
+  threads: 1,
   timing: { warmSeconds: 0.001, sampleSeconds: 0.001, rounds: 2, clock: WALL },
 };
 const KEYS = 'bench case device threads value min unit limit ofLimit peers'.split(' ');
@@ -26,15 +34,18 @@ describe('the command', () => {
     expect(BENCHES.map(({ name }) => name)).toEqual([
       'gemm',
       'elementwise',
+      'attention',
       'compile',
       'train-step',
     ]);
   });
 
   test.each([
-    [['nonsense'], 'Allowed choices are gemm, elementwise, compile, train-step, all'],
+    [['nonsense'], 'Allowed choices are gemm, elementwise, attention, compile, train-step, all'],
     [['gemm', '--device', 'toaster'], 'Allowed choices are wasm'],
     [['gemm', '--rounds', '0'], 'Expected an integer from 1'],
+    [['gemm', '--threads', 'many'], 'Expected an integer from 1'],
+    [['gemm', '--threads', '2', '--clock', 'thread'], 'the time of one thread'],
     [['gemm', '--write-docs'], 'would drop the other results'],
     [[], "missing required argument 'name'"],
   ])('refuses %j', (args, message) => {
@@ -48,6 +59,16 @@ describe('the command', () => {
     const path = join(ROOT, 'docs', 'benchmarks.md');
     expect(existsSync(path)).toBe(true);
     expect(() => withResults(readFileSync(path, 'utf8'), [])).not.toThrow();
+  });
+});
+
+describe('the threads', () => {
+  test('are one where the processor time of a thread counts', () => {
+    expect(() => useThreads('wasm', THREAD, 2)).toThrow('use the clock on the wall');
+  });
+
+  test('are one for interpreters', () => {
+    expect(useThreads('interpret', WALL, 4)).toBe(1);
   });
 });
 
@@ -72,6 +93,33 @@ describe('the benches', () => {
     for (const result of results) expect(Object.keys(result)).toEqual(KEYS);
   });
 
+  test('measure attention: time, extra memory, and how they grow', async () => {
+    const results = await Array.fromAsync(runAttention(FAST, [8, 16]));
+    expect(results.map((m) => m.case)).toEqual([
+      'f32 4x8x64, forward',
+      'f32 4x16x64, forward',
+      'f32 4x8x64 causal, forward',
+      'f32 4x16x64 causal, forward',
+      'f32 4x8x64, forward and backward',
+      'f32 4x16x64, forward and backward',
+      'f32 4x8x64 causal, forward and backward',
+      'f32 4x16x64 causal, forward and backward',
+    ]);
+    for (const [i, result] of results.entries()) {
+      expect(result.value).toBeGreaterThan(0);
+      const grown = result.more?.['time/n^2 against n 8'] ?? 0;
+      if (i % 2 === 0) expect(grown).toBe(1);
+      else expect(grown).toBeCloseTo(result.value / results[i - 1].value / 4, 1);
+      expect(result.more?.['extra MiB']).toBeGreaterThan(0);
+    }
+  });
+
+  test('count the time of an import', async () => {
+    const times = await importTimes();
+    expect([...times.keys()]).toContain('import of src');
+    for (const time of times.values()) expect(time).toBeGreaterThan(0);
+  });
+
   test("read the compiler's times of the largest program", () => {
     const text = [
       'compiled 1 steps, 1 kernels, 3 KiB code (schedule and lower 121 ms, emit 31 ms)',
@@ -89,6 +137,15 @@ describe('the benches', () => {
 describe('the reference training step', () => {
   test('has the size that its figures are compared by', () => {
     expect(flopsPerToken(REFERENCE, 922_752)).toBe(5_733_120);
+  });
+
+  test('has a wider form', () => {
+    const { config } = WIDE_REFERENCE;
+    const [d, inner] = [config.hidden_size, config.intermediate_size];
+    const layer = 4 * d * d + 3 * d * inner + 2 * d;
+    const parameters = 2 * config.vocab_size * d + config.num_hidden_layers * layer + d;
+    expect(parameters).toBe(5_008_640);
+    expect(flopsPerToken(WIDE_REFERENCE, parameters)).toBe(6 * 5_008_640 + 6 * 6 * 256 * 256);
   });
 
   test('trains, in a small form', async () => {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { wasmFeatures } from '../../src/asm/index.ts';
-import { makeProbes, measureMachine } from '../../src/device/measure/index.ts';
+import { makeProbes, makeThreadProbes, measureMachine } from '../../src/device/measure/index.ts';
 import { GRAIN, makeLoops } from '../../src/device/measure/loops.ts';
 
 const QUICK = { bytes: 2 ** 16, repeats: 3, warmSeconds: 0.001 };
@@ -55,5 +55,20 @@ describe('the machine', () => {
 
   test('can be measured without relaxed SIMD', async () => {
     expect((await makeProbes({ ...QUICK, relaxedSimd: false })).relaxedSimd).toBe(false);
+  });
+
+  test('is measured on several threads at once', async () => {
+    const alone = await makeThreadProbes(1, QUICK);
+    const both = await makeThreadProbes(2, QUICK);
+    const [one, two] = [alone.peakF32.sample(), both.peakF32.sample()];
+    // What the two reach together depends on what else runs; each of them adds something.
+    expect(two).toBeGreaterThan(one * 0.3);
+    for (const probe of [both.peakF32, both.read, both.copy]) {
+      expect(probe.sample()).toBeGreaterThan(0);
+      expect(probe.sample()).toBeGreaterThan(0);
+    }
+    expect(both.read.unit).toBe('GB/s');
+    both.close();
+    alone.close();
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { measured, measurement } from '../../src/bench/measurement.ts';
+import { measured, measurement, withMore } from '../../src/bench/measurement.ts';
 
 const LABELS = { bench: 'gemm', case: 'f32 2x2x2', device: 'wasm', threads: 1, unit: 'GFLOP/s' };
 const toRate = (seconds: number) => 1 / seconds;
@@ -34,6 +34,11 @@ describe('a measurement', () => {
     const labels = { ...LABELS, unit: 'ms' };
     expect(measured(labels, [30, 10, 20], 40)).toMatchObject({ value: 20, min: 10, ofLimit: 0.5 });
     expect(measured(labels, [1])).not.toHaveProperty('limit');
+  });
+
+  test('may have more that was found, with three digits', () => {
+    const result = withMore(measured({ ...LABELS, unit: 'ms' }, [2]), { growth: 1.23456 });
+    expect(JSON.stringify(result)).toContain('"peers":{},"more":{"growth":1.23}}');
   });
 
   test('has three digits', () => {

@@ -48,6 +48,16 @@ describe('the table', () => {
     expect(rest).toHaveLength(1);
   });
 
+  test('has a last column where more was found', () => {
+    const [, second] = RESULTS;
+    const lines = textTable([RESULTS[0], { ...second, more: { growth: 2, 'extra MiB': 3 } }]);
+    expect(lines).toMatch(/^bench .*peers +more\n/);
+    expect(lines).toMatch(/ms +growth 2, extra MiB 3\n$/);
+    expect(markdownTable([{ ...second, more: { growth: 2 } }])).toContain(
+      '| ms |  |  |  | growth 2 |',
+    );
+  });
+
   test('of nothing is its head', () => {
     expect(textTable([])).toMatch(/^bench .*peers\n$/);
   });

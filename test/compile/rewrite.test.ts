@@ -1,15 +1,12 @@
-import { describe, expect, it } from 'vitest';
-import {
-  commonSubexpressions,
-  constantFolding,
-  constantValue,
-  identities,
-  PASSES,
-  type Pass,
-  powerOfTwoDivision,
-  rewriteGraph,
-  transposedProducts,
-} from '../../src/compile/rewrite.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { commonSubexpressions } from '../../src/compile/rewrite/common-subexpressions.ts';
+import { constantFolding } from '../../src/compile/rewrite/constant-folding.ts';
+import { constantValue } from '../../src/compile/rewrite/constants.ts';
+import { identities } from '../../src/compile/rewrite/identities.ts';
+import { PASSES, rewriteGraph } from '../../src/compile/rewrite/index.ts';
+import type { Pass } from '../../src/compile/rewrite/pass.ts';
+import { powerOfTwoDivision } from '../../src/compile/rewrite/powers-of-two.ts';
+import { transposedProducts } from '../../src/compile/rewrite/transposed-products.ts';
 import * as g from '../../src/ir/graph/build.ts';
 import { topological } from '../../src/ir/graph/traverse.ts';
 import type { Node } from '../../src/ir/graph/types.ts';
@@ -62,6 +59,24 @@ describe('rewrites', () => {
     expect(a).toBe(b);
     const [zero, minus] = rewriteGraph([like(0), like(-0)], [commonSubexpressions]);
     expect(zero).not.toBe(minus);
+  });
+
+  it('TERSOR_DEBUG=3 tells of each pass that changed something what it changed', () => {
+    vi.stubEnv('TERSOR_DEBUG', '3');
+    const told: string[] = [];
+    vi.spyOn(console, 'error').mockImplementation((text: string) => void told.push(text));
+    const sum = g.binary('add', g.unary('neg', g.unary('neg', x)), like(1));
+    rewriteGraph([g.unary('log', sum), g.unary('tanh', sum)]);
+    vi.restoreAllMocks();
+    vi.unstubAllEnvs();
+    expect(told.map((text) => text.split('\n')[0])).toEqual([
+      'graph',
+      'identities: 1 changed',
+      'stability: 1 changed',
+      'graph after rewriting',
+    ]);
+    expect(told[1]).toContain('f32[2, 3] neg(neg(x))  ->  f32[2, 3] x');
+    expect(told[2]).toContain('f32[2, 3] log(add(x, 1))  ->  f32[2, 3] log1p(x)');
   });
 
   it('every pass leaves a graph as it is when there is nothing to do', () => {

@@ -3,7 +3,7 @@ import { WasmDevice } from '../../src/device/index.ts';
 import { DTYPES, type TypedArray } from '../../src/ir/dtype.ts';
 import { interpretKernel } from '../../src/ir/kernel/interpret.ts';
 import type { Kernel, Statement } from '../../src/ir/kernel/types.ts';
-import { alignUp, type Place, type Program } from '../../src/ir/program.ts';
+import { alignUp, type Place, type Program, runPlan } from '../../src/ir/program.ts';
 import {
   buildRecipe,
   decoded,
@@ -62,7 +62,12 @@ async function runOnWasm(
 ) {
   const program = programOf(kernel);
   const { bytes, sharedLoops } = emitWasm(program, device.target);
-  const executable = await device.load({ kind: 'wasm', program, bytes, sharedLoops });
+  const executable = await device.load({
+    kind: 'wasm',
+    plan: runPlan(program),
+    bytes,
+    sharedLoops,
+  });
   const allocations = buffers.map((data) => {
     const allocation = device.allocate(data.byteLength);
     device.write(allocation, data);

@@ -17,7 +17,7 @@ export interface Product {
 export interface OpenBlas {
   /** Name and version as the library tells them. */
   readonly version: string;
-  /** c = a b on one thread; batches one after the other. */
+  /** c = a b on the threads it was opened with; batches one after the other. */
   readonly multiply: (p: Product, a: Float32Array, b: Float32Array, c: Float32Array) => void;
 }
 

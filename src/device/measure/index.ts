@@ -8,3 +8,4 @@ export {
   type Rate,
   type RateUnit,
 } from './machine.ts';
+export { makeThreadProbes, type ThreadProbes } from './threads.ts';

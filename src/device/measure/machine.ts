@@ -3,7 +3,7 @@ import { FLOPS_PER_TURN, GRAIN, type Loops, makeLoops } from './loops.ts';
 
 const PAGE = 65536;
 /** 256 MiB: beyond the last cache of common machines. */
-const DEFAULT_BYTES = 2 ** 28;
+export const DEFAULT_BYTES = 2 ** 28;
 /** The engine replaces its first quick code by optimised code while the loops run. */
 const WARM_SECONDS = 0.3;
 const SAMPLE_SECONDS = 0.1;

@@ -5,7 +5,7 @@ import { indexOutOfRange } from '../../ir/graph/ops/indexing.ts';
 import {
   type Code,
   FAILURE_RECORD,
-  type Program,
+  type RunPlan,
   type Target,
   tableSlots,
 } from '../../ir/program.ts';
@@ -148,26 +148,26 @@ export class WasmDevice implements Device {
 
   async load(code: Code): Promise<Executable> {
     if (code.kind !== 'wasm') throw new InternalError(`wasm cannot run ${code.kind}`);
-    const { program, bytes, sharedLoops } = code;
+    const { plan, bytes, sharedLoops } = code;
     const module = await WebAssembly.compile(bytes);
     const { exports } = await WebAssembly.instantiate(module, { env: { memory: this.#memory } });
     const own = exports as unknown as Exports;
     const id = this.#programs++;
-    const slots = tableSlots(program);
+    const slots = tableSlots(plan);
     const { threads } = this.target;
-    const together = threads > 1 && program.instructions >= this.#worthThreads;
+    const together = threads > 1 && plan.instructions >= this.#worthThreads;
     const table = this.#own((slots.count + sharedLoops) * 4);
     const counters = table.offset + slots.count * 4;
     return {
       run: (sources, targets, values, signal) => {
-        const entries = this.#fill(program, table, counters, sources, targets, values);
+        const entries = this.#fill(plan, table, counters, sources, targets, values);
         new Int32Array(this.#memory.buffer, counters, sharedLoops).fill(0);
         const check = (failed: number) => {
-          if (failed > 0) this.#throwFailure(program, failed - 1);
+          if (failed > 0) this.#throwFailure(plan, failed - 1);
         };
         if (debugging(2)) {
           const failed = () => this.#failure()[0] !== 0;
-          return check(traceRun(program, own, entries, debug, failed));
+          return check(traceRun(plan, own, entries, debug, failed));
         }
         const run = (from: number, to: number) => {
           if (!together) return own.run(table.offset, 0, 1, from, to);
@@ -175,8 +175,8 @@ export class WasmDevice implements Device {
           this.#pool.load(id, module);
           return this.#pool.run({ executable: id, table: table.offset, from, to });
         };
-        if (signal) return runInSlices(program, run, signal).then(check);
-        const done = run(0, program.steps.length);
+        if (signal) return runInSlices(plan, run, signal).then(check);
+        const done = run(0, plan.steps.length);
         return typeof done === 'number' ? check(done) : done.then(check);
       },
       dispose: () => {
@@ -188,28 +188,28 @@ export class WasmDevice implements Device {
 
   /** Writes the table of a run. */
   #fill(
-    program: Program,
+    plan: RunPlan,
     table: WasmAllocation,
     counters: number,
     sources: readonly Allocation[],
     targets: readonly Allocation[],
     values: ReadonlyMap<string, number>,
   ): Int32Array {
-    this.#scratch = this.#reserve(this.#scratch, program.scratchBytes);
-    this.#locals = this.#reserve(this.#locals, program.localBytes * this.target.threads);
-    const slots = tableSlots(program);
+    this.#scratch = this.#reserve(this.#scratch, plan.scratchBytes);
+    this.#locals = this.#reserve(this.#locals, plan.localBytes * this.target.threads);
+    const slots = tableSlots(plan);
     // Views are made anew: memory may just have grown.
     const entries = new Int32Array(this.#memory.buffer, table.offset, slots.count);
     sources.forEach((a, i) => {
       entries[i] = (a as WasmAllocation).offset;
     });
     targets.forEach((a, i) => {
-      entries[program.inputs.length + i] = (a as WasmAllocation).offset;
+      entries[plan.inputs.length + i] = (a as WasmAllocation).offset;
     });
     entries[slots.scratch] = this.#scratch.offset;
     entries[slots.local] = this.#locals.offset;
     entries[slots.counters] = counters;
-    program.vars.forEach((v, i) => {
+    plan.vars.forEach((v, i) => {
       entries[slots.vars + i] = values.get(v.name) ?? v.max;
     });
     return entries;
@@ -219,11 +219,11 @@ export class WasmDevice implements Device {
     return new Int32Array(this.#memory.buffer, FAILURE_RECORD, 4);
   }
 
-  #throwFailure(program: Program, step: number): never {
+  #throwFailure(plan: RunPlan, step: number): never {
     const record = this.#failure();
     const [, check, value, size] = record;
     record.fill(0);
-    throw indexOutOfRange(program.kernels[program.steps[step].kernel].checks[check], value, size);
+    throw indexOutOfRange(plan.kernels[plan.steps[step].kernel].checks[check], value, size);
   }
 
   /** The arena itself where it is large enough, else a larger one in its place. */

@@ -5,7 +5,7 @@ import type { Node } from './types.ts';
 function formatArgument(node: Node): string {
   switch (node.op) {
     case 'const':
-      return Object.is(node.arg.value, -0) ? '-0' : String(node.arg.value);
+      return formatNumber(node.arg.value);
     case 'buffer':
       return node.arg.name;
     case 'var':
@@ -18,9 +18,15 @@ function formatArgument(node: Node): string {
       return '';
     default:
       return JSON.stringify(node.arg, (_key, value: unknown) =>
-        typeof value === 'number' && !Number.isFinite(value) ? String(value) : value,
+        typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))
+          ? formatNumber(value)
+          : value,
       );
   }
+}
+
+function formatNumber(value: number): string {
+  return Object.is(value, -0) ? '-0' : String(value);
 }
 
 /** The graph as text, one node a line: `%3 = f32[2, 4] binary {"fn":"add"} %1 %2`. */
@@ -36,6 +42,43 @@ export function printGraph(outputs: readonly Node[]): string {
   return [...lines, `return ${outputs.map(nameOf).join(' ')}`].join('\n');
 }
 
+/** What a node computes, down to some depth: `f32[2, 3] log(add(1, x))`. */
+export function printExpression(node: Node, depth = 4): string {
+  return `${node.dtype}${formatShape(node.shape)} ${expression(node, depth)}`;
+}
+
+function expression(node: Node, depth: number): string {
+  const { src } = node;
+  if (src.length === 0) return formatArgument(node) || node.op;
+  const constant = expandedConstant(node);
+  if (constant) return formatArgument(constant);
+  if (depth === 0) return '...';
+  return `${operation(node)}(${src.map((s) => expression(s, depth - 1)).join(', ')})`;
+}
+
+/** Constants are told by their value, in whatever shape. */
+function expandedConstant(node: Node): Node | undefined {
+  if (node.op === 'const') return node;
+  const moves = node.op === 'reshape' || node.op === 'expand';
+  return moves ? expandedConstant(node.src[0]) : undefined;
+}
+
+function operation(node: Node): string {
+  switch (node.op) {
+    case 'unary':
+    case 'binary':
+    case 'compare':
+      return node.arg.fn;
+    case 'reduce':
+      return `${node.arg.fn}[${node.arg.axes.join(' ')}]`;
+    case 'cast':
+    case 'bitcast':
+      return `${node.op} to ${node.dtype}`;
+    default:
+      return node.op;
+  }
+}
+
 function shapeKey(shape: Shape): string {
   return shape.map((d) => (typeof d === 'number' ? d : `${d.name}<${d.min},${d.max}>`)).join(',');
 }
@@ -47,11 +90,14 @@ function shapeKey(shape: Shape): string {
 export function nodeKey(node: Node, numbers: ReadonlyMap<number, number>, isRead: boolean): string {
   const type = `${node.dtype}:${shapeKey(node.shape)}`;
   if (isRead) return `read:${type}`;
-  const argument =
-    node.op === 'shrink'
-      ? node.arg.ranges.map(([start, length]) => `${start}+${shapeKey([length])}`).join(';')
-      : formatArgument(node);
-  return `${node.op}:${type}:${argument}:${node.src.map((s) => numbers.get(s.id)).join()}`;
+  return `${node.op}:${type}:${argumentKey(node)}:${node.src.map((s) => numbers.get(s.id)).join()}`;
+}
+
+/** As `formatArgument`, with the bounds of symbolic sizes: programs are made for them. */
+function argumentKey(node: Node): string {
+  if (node.op === 'var') return shapeKey([node.arg.variable]);
+  if (node.op !== 'shrink') return formatArgument(node);
+  return node.arg.ranges.map(([start, length]) => `${start}+${shapeKey([length])}`).join(';');
 }
 
 /**

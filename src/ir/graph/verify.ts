@@ -4,9 +4,15 @@ import { OPS } from './ops/table.ts';
 import { topological } from './traverse.ts';
 import type { Node, OpName, OpRule } from './types.ts';
 
-/** Checks every node against the op table: what a rewrite broke is found here, not in a kernel. */
-export function verifyGraph(outputs: readonly Node[]): void {
-  for (const node of topological(outputs)) {
+/**
+ * Checks every node against the op table: what a rewrite broke is found here, not in a kernel.
+ *
+ * @param verified nodes that are right, with all below them; those found right here are added
+ */
+export function verifyGraph(outputs: readonly Node[], verified = new Set<Node>()): void {
+  for (const node of topological(outputs, (n) => verified.has(n))) {
+    if (verified.has(node)) continue;
+    verified.add(node);
     if (node.op === 'const' || node.op === 'buffer') continue;
     const rule = OPS[node.op] as OpRule<OpName>;
     const { dtype, shape } = rule.infer(node.src, node.arg);

@@ -1,0 +1,60 @@
+import type { BufferNode } from '../ir/graph/build.ts';
+import { graphKey } from '../ir/graph/print.ts';
+import type { Node } from '../ir/graph/types.ts';
+import type { Code, Target } from '../ir/program.ts';
+import { formatShape } from '../ir/shape.ts';
+import type { ResolvedOptions } from './program.ts';
+
+/**
+ * Where compiled programs are kept from one process to the next. The compiler reaches no files: the
+ * entry of the library puts a store in where the platform has one.
+ */
+export interface ProgramStore {
+  /** What was written under exactly this key, whole, or undefined. Never throws. */
+  read(key: string): Uint8Array<ArrayBuffer> | undefined;
+  /** Keeps a value if it can. Never throws. */
+  write(key: string, value: Uint8Array): void;
+}
+
+let store: ProgramStore | undefined;
+
+/** Puts a store in, or none. */
+export function setProgramStore(next: ProgramStore | undefined): void {
+  store = next;
+}
+
+export function programStore(): ProgramStore | undefined {
+  return store;
+}
+
+export type WasmCode = Code & { readonly kind: 'wasm' };
+
+/** All that the code of a graph depends on, but for the compiler itself, as text. */
+export function programKey(
+  target: Target,
+  outputs: readonly Node[],
+  inputs: readonly BufferNode[],
+  { fuse, tiles, threads, donations }: ResolvedOptions,
+): string {
+  // A graph may leave inputs unused; their number still counts, since they are bound by position.
+  const types = inputs.map((node) => `${node.dtype}${formatShape(node.shape)}`);
+  const settings = { target, fuse, tiles, threads, donations: [...donations] };
+  return `${JSON.stringify(settings)}\n${types.join(' ')}\n${graphKey(outputs, inputs)}`;
+}
+
+/** Length of the facts (u32), the facts as JSON, the module. */
+export function encodeProgram({ bytes, ...facts }: WasmCode): Uint8Array {
+  const text = new TextEncoder().encode(JSON.stringify(facts));
+  const out = new Uint8Array(4 + text.length + bytes.length);
+  new DataView(out.buffer).setUint32(0, text.length, true);
+  out.set(text, 4);
+  out.set(bytes, 4 + text.length);
+  return out;
+}
+
+export function decodeProgram(value: Uint8Array<ArrayBuffer>): WasmCode {
+  const end = 4 + new DataView(value.buffer, value.byteOffset).getUint32(0, true);
+  const text = new TextDecoder().decode(value.subarray(4, end));
+  const facts = JSON.parse(text) as Omit<WasmCode, 'bytes'>;
+  return { ...facts, bytes: value.subarray(end) };
+}
