@@ -24,7 +24,7 @@ import { provenIndex } from './affine.ts';
 import { dimIndex, linearIndex, pushIndex } from './movement.ts';
 import { PARTIALS, reduceInOrder } from './reduce.ts';
 import type { RowCache } from './row-cache.ts';
-import { identityValue, lowerBinary, lowerCompare, lowerUnary } from './scalar.ts';
+import { identityValue, lowerBinary, lowerUnary } from './scalar.ts';
 
 /** Where the values of nodes that other kernels computed are found. */
 export interface Sources {
@@ -144,7 +144,7 @@ export class ExpressionLowering {
       case 'binary':
         return this.#narrow(lowerBinary(b, node.arg.fn, source(0), source(1)), node);
       case 'compare':
-        return lowerCompare(b, node.arg.fn, source(0), source(1));
+        return b.compare(node.arg.fn, source(0), source(1));
       case 'where':
         return b.select(source(0), source(1), source(2));
       case 'reshape':

@@ -72,12 +72,6 @@ export function lowerBinary(b: KernelBuilder, fn: graph.BinaryFn, x: Value, y: V
   }
 }
 
-/** Of truth values false is the smaller: kernels compare those only for equality. */
-export function lowerCompare(b: KernelBuilder, fn: graph.CompareFn, x: Value, y: Value): Value {
-  if (x.dtype !== 'bool' || fn === 'eq' || fn === 'ne') return b.compare(fn, x, y);
-  return b.binary(fn === 'lt' ? 'and' : 'or', b.unary('not', x), y);
-}
-
 /** The initial value of a reduction's accumulator. */
 export function identityValue(b: KernelBuilder, dtype: Value['dtype'], identity: number): Value {
   if (dtype === 'bool') throw new InternalError('there are no reductions of bool');
