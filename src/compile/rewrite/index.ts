@@ -8,6 +8,7 @@ import { commonSubexpressions } from './common-subexpressions.ts';
 import { constantFolding } from './constant-folding.ts';
 import { constantReductions } from './constant-reductions.ts';
 import { identities } from './identities.ts';
+import { longReductions } from './long-reductions.ts';
 import { joinedMovements } from './movements.ts';
 import type { Pass } from './pass.ts';
 import { powerOfTwoDivision } from './powers-of-two.ts';
@@ -30,6 +31,7 @@ export const PASSES: readonly Pass[] = [
   stability,
   powerOfTwoDivision,
   transposedProducts,
+  longReductions,
   commonSubexpressions,
 ];
 

@@ -2,7 +2,7 @@ import type { Node } from '../../ir/graph/types.ts';
 
 /**
  * A graph-to-graph rewrite: sees each node with its sources already rewritten, and gives what stands
- * in its place. Except for those of `stability.ts`, rewrites keep every value to the bit, also -0,
+ * in its place. Except for those of `stability.ts` and `longReductions`, rewrites keep every value to the bit, also -0,
  * NaN and infinities (of a NaN, that it is one).
  */
 export interface Pass {
