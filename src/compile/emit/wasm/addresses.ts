@@ -3,6 +3,7 @@ import {
   Index,
   type LoopAtom,
   mentions,
+  range,
   type Term,
 } from '../../../ir/kernel/index-expr.ts';
 import type { Buffer, Loop, Statement } from '../../../ir/kernel/types.ts';
@@ -39,9 +40,12 @@ function makePointer(buffer: Buffer, terms: readonly Term[]): Pointer {
   return { key: `${buffer.id}|${new Index(terms, 0).key}`, buffer, terms };
 }
 
-/** True when all coefficients are positive: the constant may then be an instruction's offset. */
+/**
+ * True when no part of the address lies below its buffer: the constant may then be an instruction's
+ * offset. (A floor division may be negative under a positive coefficient.)
+ */
 export function growsOnly(index: Index): boolean {
-  return index.constant >= 0 && index.terms.every((t) => t.coefficient > 0);
+  return index.constant >= 0 && index.terms.every((t) => range(new Index([t], 0)).min >= 0);
 }
 
 function dependsInside(atom: Atom, loop: LoopAtom): boolean {
