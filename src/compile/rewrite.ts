@@ -1,7 +1,7 @@
 import { debug, debugging } from '../base/env.ts';
 import { DTYPES } from '../ir/dtype.ts';
-import { roundTo } from '../ir/float-formats.ts';
-import { binary, dot, full, permute, reshape, scalar } from '../ir/graph/build.ts';
+import { isSmallFloat, roundTo } from '../ir/float-formats.ts';
+import { binary, cast, dot, full, permute, reshape, scalar, scatter } from '../ir/graph/build.ts';
 import { BINARY, COMPARE, UNARY } from '../ir/graph/functions.ts';
 import { castNumber } from '../ir/graph/ops/elementwise.ts';
 import { printGraph } from '../ir/graph/print.ts';
@@ -149,6 +149,17 @@ export const transposedProducts: Pass = {
   },
 };
 
+/** Sums of 16-bit floats are sums of f32, rounded once; a scatter sums in the memory of its result. */
+export const wideScatters: Pass = {
+  name: 'wide scatters',
+  start: () => (node) => {
+    if (node.op !== 'scatter' || node.arg.mode !== 'add' || !isSmallFloat(node.dtype)) return node;
+    const [x, index, updates] = node.src;
+    const sums = scatter(cast(x, 'f32'), index, cast(updates, 'f32'), node.arg.axis, 'add');
+    return cast(sums, node.dtype);
+  },
+};
+
 /** Equal operations on equal sources are one. */
 export const commonSubexpressions: Pass = {
   name: 'common subexpressions',
@@ -176,6 +187,7 @@ export const PASSES: readonly Pass[] = [
   identities,
   powerOfTwoDivision,
   transposedProducts,
+  wideScatters,
   commonSubexpressions,
 ];
 

@@ -1,4 +1,3 @@
-import { isSmallFloat } from '../../ir/float-formats.ts';
 import { topological } from '../../ir/graph/traverse.ts';
 import type { Node } from '../../ir/graph/types.ts';
 import { atomIndex, type Index, visitAtoms, ZERO } from '../../ir/kernel/index-expr.ts';
@@ -69,8 +68,6 @@ function firstRoots(order: readonly Node[], outputs: readonly Node[], fuse: bool
     const cost = costs.get(node.id) ?? 0;
     const worthwhile =
       kind === 'template' ||
-      // A register holds f32: only memory rounds to the small formats.
-      (isSmallFloat(node.dtype) && (kind === 'pointwise' || kind === 'reduce')) ||
       (kind === 'reduce' && shared) ||
       (kind === 'pointwise' &&
         (shared || operands.has(node.id)) &&

@@ -1,5 +1,9 @@
 import type { Node, UnaryFn } from '../../ir/graph/types.ts';
+import { mustNarrow } from '../lower/narrow.ts';
 import { opClass } from '../op-class.ts';
+
+/** Rounding a value to a small format in its register. */
+const NARROWING = 8;
 
 const CHEAP_UNARY: ReadonlySet<UnaryFn> = new Set([
   'neg',
@@ -13,6 +17,10 @@ const CHEAP_UNARY: ReadonlySet<UnaryFn> = new Set([
 
 /** Rough instructions for one element of one op. */
 function ownCost(node: Node): number {
+  return operationCost(node) + (mustNarrow(node) ? NARROWING : 0);
+}
+
+function operationCost(node: Node): number {
   switch (node.op) {
     case 'unary':
       return CHEAP_UNARY.has(node.arg.fn) ? 1 : node.arg.fn === 'sqrt' ? 3 : 12;
