@@ -13,7 +13,10 @@ import { runGraph } from '../support/run-graph.ts';
 import { runOnWasm } from '../support/run-kernel.ts';
 
 const FORMATS = ['f16', 'bf16', 'f8e4m3', 'f8e5m2'] as const;
-const DEVICES = [new KernelInterpreter(true), new WasmDevice({ relaxedSimd: true, threads: 1 })] as const;
+const DEVICES = [
+  new KernelInterpreter(true),
+  new WasmDevice({ relaxedSimd: true, threads: 1 }),
+] as const;
 
 function everyElement(dtype: SmallFloat): Uint16Array | Uint8Array {
   const count = 2 ** (8 * DTYPES[dtype].bytes);

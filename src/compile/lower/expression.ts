@@ -23,6 +23,7 @@ import { type Dim, isVar, maxDim, sizeOf } from '../../ir/shape.ts';
 import { provenIndex } from './affine.ts';
 import { dimIndex, linearIndex, pushIndex } from './movement.ts';
 import { lowerBitcast, mustNarrow, narrowed } from './narrow.ts';
+import { QuantizationLowering } from './quantization.ts';
 import { PARTIALS, reduceInOrder } from './reduce.ts';
 import type { RowCache } from './row-cache.ts';
 import { identityValue, lowerBinary, lowerCompare, lowerUnary } from './scalar.ts';
@@ -50,6 +51,7 @@ interface KeptRow {
 export class ExpressionLowering {
   readonly #b: KernelBuilder;
   readonly #sources: Sources;
+  readonly #quantization: QuantizationLowering;
   /** Values given from outside (a template's result) for one index. */
   readonly #given = new Map<string, Value>();
   /**
@@ -63,6 +65,9 @@ export class ExpressionLowering {
   constructor(b: KernelBuilder, sources: Sources) {
     this.#b = b;
     this.#sources = sources;
+    this.#quantization = new QuantizationLowering(b, (node, index, mask) =>
+      this.evaluate(node, index, mask),
+    );
   }
 
   /** Makes `node` at `index` stand for a value that a template has computed. */
@@ -168,6 +173,10 @@ export class ExpressionLowering {
         return this.#masked(node, index, mask, 0);
       case 'gather':
         return this.#gather(node, index, mask);
+      case 'quantize':
+        return this.#quantization.quantize(node, index, mask);
+      case 'dequantize':
+        return this.#quantization.dequantize(node, index, mask);
       case 'reduce':
         return this.#reduce(node, index, mask);
       case 'buffer':

@@ -28,6 +28,11 @@ function operationCost(node: Node): number {
       return node.arg.fn === 'pow' || node.arg.fn === 'atan2' ? 60 : node.arg.fn === 'div' ? 3 : 1;
     case 'gather':
       return 4;
+    case 'quantize':
+      return 8;
+    case 'dequantize':
+      // Its codes are an eighth to a quarter of its values: memory would cost more than they do.
+      return 0;
     default:
       return opClass(node) === 'pointwise' ? 1 : 0;
   }
