@@ -104,7 +104,10 @@ describe('quantising', () => {
       ];
       const data = [numbers(1, 288), numbers(2, blocks[0] * blocks[1]).map((v) => v / 8)];
       const runs: TypedArray[][] = [];
-      for (const device of [new KernelInterpreter(true), new WasmDevice(true)]) {
+      for (const device of [
+        new KernelInterpreter(true),
+        new WasmDevice({ relaxedSimd: true, threads: 1 }),
+      ]) {
         for (const fuse of [true, false])
           runs.push(await runGraph(device, outputs, [values, s], data, { fuse }));
       }
