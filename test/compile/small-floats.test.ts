@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { decodeSmall, encodeSmall, roundSmall } from '../../src/compile/lower/math/small-floats.ts';
-import { KernelInterpreter, WasmDevice } from '../../src/device/index.ts';
+import { GraphInterpreter, KernelInterpreter, WasmDevice } from '../../src/device/index.ts';
 import { DTYPES } from '../../src/ir/dtype.ts';
 import { decodeFloat, encodeFloat, roundTo, type SmallFloat } from '../../src/ir/float-formats.ts';
 import * as g from '../../src/ir/graph/build.ts';
@@ -198,6 +198,21 @@ describe('bitcasts', () => {
         Number.isNaN(decodeFloat('f16', code)) || Number.isNaN(decodeFloat('bf16', code));
       expect(firstWrong(half, (i) => (isNaN16(bits[i]) ? half[i] : bits[i]))).toBe(-1);
       expect(firstWrong(eight, (i) => decodeFloat('f8e4m3', i))).toBe(-1);
+    }
+  });
+});
+
+describe('integers of eight bits', () => {
+  it('wrap in registers as they do in memory', async () => {
+    const x = g.bufferNode('i8', [3, 5], 'x');
+    const product = g.dot(x, g.full(7, [5, 8], 'i8'), 0, 1);
+    const outputs = [g.cast(product, 'i32'), g.cast(g.reduce('sum', x, [1]), 'i32')];
+    const data = Int8Array.from({ length: 15 }, (_, i) => 37 * i);
+    const wanted = await runGraph(new GraphInterpreter(), outputs, [x], [data]);
+    for (const device of DEVICES) {
+      for (const fuse of [true, false]) {
+        expect(await runGraph(device, outputs, [x], [data], { fuse })).toEqual(wanted);
+      }
     }
   });
 });

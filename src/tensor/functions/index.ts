@@ -69,9 +69,7 @@ export {
   type WithIndices,
 } from './pooling.ts';
 
-
 export { type Interpolation, nanquantile, type QuantileOptions, quantile } from './quantiles.ts';
-
 
 export {
   dequantize,
@@ -81,7 +79,6 @@ export {
   quantize,
   quantScheme,
 } from './quantization.ts';
-
 
 export type { Reduction } from './reduction.ts';
 export { type RopeOptions, rope } from './rope.ts';
