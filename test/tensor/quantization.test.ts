@@ -11,13 +11,9 @@ import {
 } from '../../src/tensor/functions/index.ts';
 import { valueAndGrad } from '../../src/tensor/grad.ts';
 import { type Tensor, tensor } from '../../src/tensor/tensor.ts';
-import {
-  describeWithFixtures,
-  difference,
-  readJson,
-  readSafetensors,
-} from '../support/fixtures.ts';
+import { describeWithFixtures, readJson, readSafetensors } from '../support/fixtures.ts';
 import { numbers } from '../support/run-graph.ts';
+import { difference } from '../support/stored.ts';
 
 const NAMES = ['interpret', 'interpret-kernels', 'wasm'] as const;
 const SCHEMES: readonly QuantSchemeName[] = [
