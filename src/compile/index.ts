@@ -1,8 +1,8 @@
 import { debug, debugging } from '../base/env.ts';
 import { InternalError } from '../base/errors.ts';
-import type { DType } from '../ir/dtype.ts';
 import type { BufferNode } from '../ir/graph/build.ts';
 import type { Node } from '../ir/graph/types.ts';
+import type { Statement } from '../ir/kernel/types.ts';
 import { type Code, type Program, type RunPlan, runPlan, type Target } from '../ir/program.ts';
 import { emitWasm } from './emit/wasm/program.ts';
 import { type CompileOptions, compileProgram, resolveOptions } from './program.ts';
@@ -103,17 +103,15 @@ function makeCode(
   return code;
 }
 
-/** Element types that wasm kernels do not have yet. */
-const NOT_ON_WASM: ReadonlySet<DType> = new Set(['f64', 'f16', 'bf16', 'f8e4m3', 'f8e5m2']);
-
+/** WebAssembly has f64, but its vectors of two lanes fit no kernel. */
 function refuseMissingTypes(program: Program): void {
-  for (const kernel of program.kernels) {
-    for (const { dtype } of [...kernel.buffers, ...kernel.locals]) {
-      if (!NOT_ON_WASM.has(dtype)) continue;
-      throw new TypeError(
-        `device wasm has no ${dtype} arrays; cast to f32, or compute this with device: 'interpret'`,
-      );
-    }
+  const usesF64 = (s: Statement): boolean =>
+    s.kind === 'loop' ? s.body.some(usesF64) : s.kind !== 'store' && s.dtype === 'f64';
+  for (const { buffers, locals, body } of program.kernels) {
+    if (![...buffers, ...locals].some((b) => b.dtype === 'f64') && !body.some(usesF64)) continue;
+    throw new TypeError(
+      "device wasm has no f64; cast to f32, or compute this with device: 'interpret'",
+    );
   }
 }
 

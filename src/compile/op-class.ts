@@ -26,6 +26,8 @@ const CLASSES: { readonly [K in OpName]: OpClass } = {
   compare: 'pointwise',
   where: 'pointwise',
   gather: 'pointwise',
+  quantize: 'pointwise',
+  dequantize: 'pointwise',
   reduce: 'reduce',
   reshape: 'move',
   permute: 'move',

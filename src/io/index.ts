@@ -5,5 +5,12 @@ export {
   writeFileAtomic,
   writeSafetensors,
 } from './files.ts';
+export {
+  encodeGgmlBlocks,
+  type GgmlBlockType,
+  joinGgmlBlocks,
+  type SplitBlocks,
+  splitGgmlBlocks,
+} from './ggml-blocks.ts';
 export { decodeSafetensors, encodeSafetensors, type StoredTensor } from './safetensors.ts';
 export { useProgramCache } from './use-program-cache.ts';

@@ -26,6 +26,43 @@ export function isSmallFloat(dtype: DType): dtype is SmallFloat {
   return Object.hasOwn(FORMATS, dtype);
 }
 
+/** What code that converts a small format must know of it. */
+export interface SmallFloatFacts {
+  readonly mantissaBits: number;
+  readonly bias: number;
+  /** The bit of the sign, and all bits below it. */
+  readonly signBit: number;
+  readonly magnitudeBits: number;
+  /** Bits of the positive NaN that `encodeFloat` gives, and of what stands for too large a number. */
+  readonly nan: number;
+  readonly beyond: number;
+  /** The smallest f32 that is rounded to `beyond`. */
+  readonly overflow: number;
+  /** Magnitudes from here on are not finite: what infinity (or NaN) would be if it were a number. */
+  readonly special: number;
+}
+
+export function smallFloatFacts(dtype: SmallFloat): SmallFloatFacts {
+  const { exponentBits, mantissaBits, infinity } = FORMATS[dtype];
+  const bias = 2 ** (exponentBits - 1) - 1;
+  const nan = encodeFloat(dtype, Number.NaN);
+  const beyond = encodeFloat(dtype, Number.POSITIVE_INFINITY);
+  // Half a place beyond the largest number; a tie goes to the even one.
+  const place = 2 ** (2 ** exponentBits - (infinity ? 2 : 1) - bias - mantissaBits);
+  const tie = decodeFloat(dtype, beyond - 1) + place / 2;
+  const tieStays = (beyond - 1) % 2 === 0;
+  return {
+    mantissaBits,
+    bias,
+    signBit: 2 ** (exponentBits + mantissaBits),
+    magnitudeBits: 2 ** (exponentBits + mantissaBits) - 1,
+    nan,
+    beyond,
+    overflow: tieStays ? tie + 2 ** (Math.floor(Math.log2(tie)) - 23) : tie,
+    special: decodeFloat(dtype, beyond - 1) + place,
+  };
+}
+
 const f64 = new Float64Array(1);
 const bits64 = new BigUint64Array(f64.buffer);
 

@@ -4,8 +4,9 @@ import { anyGraphRecipe } from '../support/graph-recipes.ts';
 import { anyRecipe } from '../support/random-kernel.ts';
 import { checkGraph } from './check-graph.ts';
 import { checkKernel } from './check-kernel.ts';
+import { checkSmallFloats } from './check-small-floats.ts';
 
-const USAGE = `npm run fuzz -- [--seconds N] [--cases N] [--kind graphs|kernels|all] [--seed N] [--path P]
+const USAGE = `npm run fuzz -- [--seconds N] [--cases N] [--kind graphs|floats|kernels|all] [--seed N] [--path P]
 
 Compares random graphs and random kernels between the interpreters and WebAssembly, with one thread
 and with several, fused and unfused. Stops at the first fault, after --cases cases of each kind, or
@@ -20,6 +21,12 @@ const KINDS = {
     },
   ),
   graphs: fc.asyncProperty(anyGraphRecipe, fc.nat({ max: 999 }), checkGraph),
+  floats: fc.asyncProperty(
+    anyGraphRecipe,
+    fc.constantFrom('f16' as const, 'bf16' as const, 'f8e4m3' as const, 'f8e5m2' as const),
+    fc.nat({ max: 999 }),
+    checkSmallFloats,
+  ),
 };
 
 type Kind = keyof typeof KINDS;

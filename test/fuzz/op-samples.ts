@@ -36,6 +36,15 @@ const isFloat = (dtype: DType) => DTYPES[dtype].kind === 'float';
 const places = () =>
   g.expand(g.reshape(g.binary('mul', g.iota(5), g.full(2, [5], 'i32')), [1, 5]), [ROWS, 5]);
 
+const BITCASTS: Partial<Record<DType, DType>> = {
+  f32: 'i32',
+  i32: 'f32',
+  f16: 'bf16',
+  bf16: 'f16',
+  f8e4m3: 'u8',
+  f8e5m2: 'i8',
+};
+
 /** One graph for each op; an op without its sample does not compile. */
 export const SAMPLES: { readonly [K in OpName]: Make } = {
   const: (dtype) => ({ inputs: [], output: g.full(1, [ROWS, COLUMNS], dtype) }),
@@ -43,9 +52,7 @@ export const SAMPLES: { readonly [K in OpName]: Make } = {
   var: () => undefined,
   iota: (dtype) => (dtype === 'i32' ? { inputs: [], output: g.iota(COLUMNS) } : undefined),
   cast: ofOne((x, dtype) => g.cast(g.cast(x, dtype === 'f32' ? 'i32' : 'f32'), dtype)),
-  bitcast: ofOne((x, dtype) =>
-    dtype === 'f32' ? g.bitcast(x, 'i32') : dtype === 'i32' ? g.bitcast(x, 'f32') : undefined,
-  ),
+  bitcast: ofOne((x, dtype) => (BITCASTS[dtype] ? g.bitcast(x, BITCASTS[dtype]) : undefined)),
   unary: ofOne((x, dtype) => {
     const fn: UnaryFn = isFloat(dtype) ? 'exp' : dtype === 'bool' ? 'not' : 'abs';
     return g.unary(fn, x);
@@ -102,6 +109,18 @@ export const SAMPLES: { readonly [K in OpName]: Make } = {
       [0, 5],
     ]);
     return g.scatter(x, places(), updates, 1, dtype === 'bool' ? 'set' : 'add');
+  }),
+  quantize: ofOne((x) =>
+    g.quantize(x, g.full(0.5, [ROWS, 1], 'f32'), undefined, {
+      bits: 8,
+      block: COLUMNS,
+      zeroPoint: false,
+    }),
+  ),
+  dequantize: ofOne((x, dtype) => {
+    const zeros = dtype === 'u8' ? g.full(3, [ROWS, 1], 'u8') : undefined;
+    const scheme = { bits: 8, block: COLUMNS, zeroPoint: dtype === 'u8' } as const;
+    return g.dequantize(x, g.full(0.5, [ROWS, 1], 'f16'), zeros, scheme);
   }),
   dot: ofTwo((x, y, dtype) => (isNumber(dtype) ? g.dot(x, g.permute(y, [1, 0]), 0, 1) : undefined)),
 };

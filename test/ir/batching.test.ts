@@ -80,4 +80,13 @@ describe('batching', () => {
       () => true,
     );
   });
+
+  it('of codes and their values', () => {
+    const scheme = { bits: 4, block: 8, zeroPoint: false } as const;
+    const x = g.bufferNode('f32', [2, 16], 'x');
+    const scales = g.bufferNode('f32', [2, 2], 'scales');
+    const codes = g.quantize(x, scales, undefined, scheme);
+    const outputs = [codes, g.dequantize(codes, scales, undefined, scheme)];
+    for (const both of [true, false]) check(outputs, [x, scales], (i) => both || i === 1);
+  });
 });

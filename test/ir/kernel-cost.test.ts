@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { DType } from '../../src/ir/dtype.ts';
 import { KernelBuilder } from '../../src/ir/kernel/builder.ts';
 import { type KernelCost, kernelCost } from '../../src/ir/kernel/cost.ts';
 import { add, LANE, mul, sub, varIndex } from '../../src/ir/kernel/index-expr.ts';
@@ -7,9 +8,9 @@ import { variable } from '../../src/ir/shape.ts';
 import { anyRecipe, buildRecipe } from '../support/random-kernel.ts';
 
 /** Reads 4 elements `step` apart in each of n turns, and adds them up. */
-function strided(step: number, masked = false): KernelCost {
+function strided(step: number, masked = false, dtype: DType = 'f32'): KernelCost {
   const b = new KernelBuilder();
-  const x = b.buffer('x', 'bf16', 1000, 'in');
+  const x = b.buffer('x', dtype, 1000, 'in');
   const out = b.buffer('out', 'f32', 4, 'out');
   const n = varIndex(variable('n', 1, 10));
   const [sum] = b.loop(n, 'reduce', [b.splat(b.const('f32', 0))], (i, [acc]) => {
@@ -22,7 +23,7 @@ function strided(step: number, masked = false): KernelCost {
 
 describe('the cost of a kernel', () => {
   test('counts operations and bytes, vars at their maximum', () => {
-    expect(strided(1)).toMatchObject({ flops: 80, loads: 80, stores: 16 });
+    expect(strided(1)).toMatchObject({ flops: 80, loads: 160, stores: 16 });
   });
 
   test('grows with strides and masks', () => {
@@ -30,6 +31,12 @@ describe('the cost of a kernel', () => {
     expect(strided(2).instructions).toBeGreaterThan(2 * unit - 1);
     expect(strided(1, true).instructions).toBeGreaterThan(unit);
     expect(strided(3).instructions).toBe(strided(2).instructions);
+  });
+
+  test('small floats are fewer bytes and more instructions', () => {
+    const half = strided(1, false, 'bf16');
+    expect(half.loads).toBe(80);
+    expect(half.instructions).toBeGreaterThan(strided(1).instructions);
   });
 
   test('counts a loop that depends on another at its mean', () => {

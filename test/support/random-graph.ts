@@ -1,3 +1,4 @@
+import type { DType } from '../../src/ir/dtype.ts';
 import * as g from '../../src/ir/graph/build.ts';
 import type { Node } from '../../src/ir/graph/types.ts';
 import { sizeOf } from '../../src/ir/shape.ts';
@@ -251,7 +252,7 @@ function gathered(x: Entry, c: number): Entry {
 function scattered(x: Entry, c: number): Entry {
   const axis = pickAxis(x.node, c);
   const index = indexFor(x.node, axis, c);
-  const updates = g.full(0.5, index.shape, 'f32');
+  const updates = g.full(0.5, index.shape, x.node.dtype);
   return inexact(both(x, (n) => g.scatter(n, index, updates, axis, 'add')));
 }
 
@@ -276,12 +277,8 @@ function product(x: Entry, y: Entry): Entry {
   const rows = x.node.shape[0] as number;
   const depth = sizeOf(x.node.shape) / rows;
   const matrix = (e: Entry, shape: number[]): Entry => {
-    const like: Entry = {
-      node: g.full(0, shape, 'f32'),
-      bound: g.full(0, shape, 'f32'),
-      exact: true,
-    };
-    return fitted(e, like);
+    const zeros = g.full(0, shape, e.node.dtype);
+    return fitted(e, { node: zeros, bound: zeros, exact: true });
   };
   const left = matrix(x, [rows, depth]);
   const right = matrix(y, [depth, (y.node.shape[0] as number) + 3]);
@@ -306,12 +303,19 @@ function softmax(x: Entry, c: number): Entry {
   };
 }
 
-export function buildGraph(recipe: Recipe): RandomGraph {
-  const inputs = recipe.shapes.map((shape, i) => g.bufferNode('f32', shape, `input${i}`));
+/** Through another type and back: only where bounds do not matter. */
+const CASTS: readonly (readonly [string, Step])[] = (
+  ['f32', 'f16', 'bf16', 'f8e4m3', 'f8e5m2', 'i32'] as const
+).map((to) => [`by ${to}`, (x) => both(x, (n) => g.cast(g.cast(n, to), n.dtype))]);
+
+/** @param dtype of all float nodes; bounds hold for f32 only */
+export function buildGraph(recipe: Recipe, dtype: DType = 'f32'): RandomGraph {
+  const inputs = recipe.shapes.map((shape, i) => g.bufferNode(dtype, shape, `input${i}`));
+  const steps = dtype === 'f32' ? STEPS : [...STEPS, ...CASTS];
   const entries: Entry[] = inputs.map((node) => ({ node, bound: abs(node), exact: true }));
   const words: string[] = [];
   for (const { op, a, b, c } of recipe.steps) {
-    const [name, step] = STEPS[op % STEPS.length];
+    const [name, step] = steps[op % steps.length];
     const x = entries[a % entries.length];
     const y = entries[b % entries.length];
     if (sizeOf(x.node.shape) > 3000 || sizeOf(y.node.shape) > 3000) continue;

@@ -22,6 +22,8 @@ import { proveNonNegative } from '../../ir/kernel/verify-bounds.ts';
 import { type Dim, isVar, maxDim, sizeOf } from '../../ir/shape.ts';
 import { provenIndex } from './affine.ts';
 import { dimIndex, linearIndex, pushIndex } from './movement.ts';
+import { lowerBitcast, mustNarrow, narrowed } from './narrow.ts';
+import { QuantizationLowering } from './quantization.ts';
 import { PARTIALS, reduceInOrder } from './reduce.ts';
 import type { RowCache } from './row-cache.ts';
 import { identityValue, lowerBinary, lowerUnary } from './scalar.ts';
@@ -49,6 +51,7 @@ interface KeptRow {
 export class ExpressionLowering {
   readonly #b: KernelBuilder;
   readonly #sources: Sources;
+  readonly #quantization: QuantizationLowering;
   /** Values given from outside (a template's result) for one index. */
   readonly #given = new Map<string, Value>();
   /**
@@ -62,6 +65,9 @@ export class ExpressionLowering {
   constructor(b: KernelBuilder, sources: Sources) {
     this.#b = b;
     this.#sources = sources;
+    this.#quantization = new QuantizationLowering(b, (node, index, mask) =>
+      this.evaluate(node, index, mask),
+    );
   }
 
   /** Makes `node` at `index` stand for a value that a template has computed. */
@@ -70,6 +76,13 @@ export class ExpressionLowering {
   }
 
   evaluate(node: Node, index: readonly Index[], mask: Mask = []): Value {
+    const wide = this.evaluateToStore(node, index, mask);
+    if (!mustNarrow(node) || this.#sources.bufferOf(node)) return wide;
+    return narrowed(this.#b, node.dtype, wide);
+  }
+
+  /** The same for a value that goes into memory at once: the store rounds it to the node's type. */
+  evaluateToStore(node: Node, index: readonly Index[], mask: Mask = []): Value {
     const given = this.#given.get(keyOf(node, index, []));
     if (given) return given;
     const key = keyOf(node, index, mask);
@@ -138,11 +151,11 @@ export class ExpressionLowering {
       case 'cast':
         return this.#cast(source(0), node);
       case 'bitcast':
-        return this.#narrow(b.bitcast(source(0), valueDType(node.dtype)), node);
+        return lowerBitcast(b, source(0), node.src[0].dtype, node.dtype);
       case 'unary':
-        return this.#narrow(lowerUnary(b, node.arg.fn, source(0)), node);
+        return lowerUnary(b, node.arg.fn, source(0));
       case 'binary':
-        return this.#narrow(lowerBinary(b, node.arg.fn, source(0), source(1)), node);
+        return lowerBinary(b, node.arg.fn, source(0), source(1));
       case 'compare':
         return b.compare(node.arg.fn, source(0), source(1));
       case 'where':
@@ -160,8 +173,12 @@ export class ExpressionLowering {
         return this.#masked(node, index, mask, 0);
       case 'gather':
         return this.#gather(node, index, mask);
+      case 'quantize':
+        return this.#quantization.quantize(node, index, mask);
+      case 'dequantize':
+        return this.#quantization.dequantize(node, index, mask);
       case 'reduce':
-        return this.#narrow(this.#reduce(node, index, mask), node);
+        return this.#reduce(node, index, mask);
       case 'buffer':
       case 'dot':
       case 'scan':
@@ -179,16 +196,7 @@ export class ExpressionLowering {
     // Floats become 8-bit integers by way of i32, whose ends they stop at.
     const float = x.dtype === 'f32' || x.dtype === 'f64';
     const whole = node.dtype === 'u8' && float ? b.convert(x, 'i32') : x;
-    return this.#narrow(b.convert(whole, to), node);
-  }
-
-  /** 8-bit integers are held in 32 bits: what passes their ends wraps. */
-  #narrow(x: Value, { dtype }: Node | NodeOf<'cast'>): Value {
-    const b = this.#b;
-    if (dtype === 'u8') return b.binary('and', x, b.const('u32', 255));
-    if (dtype !== 'i8') return x;
-    const bits = b.const('i32', 24);
-    return b.binary('shr', b.binary('shl', x, bits), bits);
+    return b.convert(whole, to);
   }
 
   /** A movement whose result has places that its source has not. */
@@ -202,7 +210,8 @@ export class ExpressionLowering {
     const moved = pushIndex(node as Node, index);
     const mask = [...outer, ...moved.mask];
     const inside = this.evaluate(node.src[0], moved.index, mask);
-    return this.#under(moved.mask, inside, b.const(inside.dtype, other));
+    const outside = b.const(inside.dtype, roundTo(node.dtype, other));
+    return this.#under(moved.mask, inside, outside);
   }
 
   /** Lanes that gather along an axis of the index each read their own element. */

@@ -1,4 +1,5 @@
 import { InternalError } from '../../base/errors.ts';
+import { isSmallFloat } from '../../ir/float-formats.ts';
 import { dotParts } from '../../ir/graph/ops/dot.ts';
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import { KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
@@ -163,7 +164,7 @@ function mapOver(
   const fill = ({ b, lowering, outs }: Parts) => {
     loopOver(b, shape, vector, 'thread', (place) => {
       const index = toIndex(place);
-      const values = plan.stored.map((root) => lowering.evaluate(root, index));
+      const values = plan.stored.map((root) => lowering.evaluateToStore(root, index));
       values.forEach((value, i) => {
         b.store(outs[i], linearIndex(index, plan.stored[i].shape), value);
       });
@@ -286,7 +287,7 @@ function probeIndices(batch: number, m: Index, k: number): [Index, Index, Index]
 /** The epilogue: what the roots make of a vector of the product. Lanes beyond the mask are void. */
 function finishRoots(plan: KernelPlan, at: readonly Index[], mask: Mask, parts: Parts): void {
   plan.stored.forEach((root, i) => {
-    const value = parts.lowering.evaluate(root, at, mask);
+    const value = parts.lowering.evaluateToStore(root, at, mask);
     parts.b.store(parts.outs[i], linearIndex(at, root.shape), value, mask);
   });
 }
@@ -305,6 +306,8 @@ function readsEvenly(
     at = pushIndex(current, at).index;
     current = current.src[0];
   }
+  // Small floats are widened each time: better once, while packing.
+  if (isSmallFloat(current.dtype)) return false;
   const { terms } = linearIndex(at, current.shape);
   const [k] = depth.terms;
   return terms.every(({ atom, coefficient }) => {

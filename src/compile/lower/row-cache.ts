@@ -6,6 +6,7 @@ import { maxDim } from '../../ir/shape.ts';
 import { opClass } from '../op-class.ts';
 import { fusedCosts } from '../schedule/cost.ts';
 import { dimIndex, pushIndex } from './movement.ts';
+import { quantizedReads } from './quantization.ts';
 
 /** A value of which a kernel keeps one row: the reduction that computes it first, and its axis. */
 export interface RowCache {
@@ -103,6 +104,12 @@ class RowSearch {
       case 'pointwise':
         if (node.op === 'gather') return;
         this.#note(node, index, inside);
+        if (node.op === 'quantize' || node.op === 'dequantize') {
+          for (const read of quantizedReads(node, index)) {
+            this.#visit(read.source, read.index, inside);
+          }
+          return;
+        }
         for (const source of node.src) this.#visit(source, index, inside);
         return;
       default:

@@ -15,6 +15,7 @@ import { powerOfTwoDivision } from './powers-of-two.ts';
 import { selections } from './selections.ts';
 import { stability } from './stability.ts';
 import { transposedProducts } from './transposed-products.ts';
+import { wideScatters } from './wide-scatters.ts';
 
 /**
  * The passes in the order in which they run. What is equal is joined first, so that x - x is seen
@@ -31,6 +32,7 @@ export const PASSES: readonly Pass[] = [
   stability,
   powerOfTwoDivision,
   transposedProducts,
+  wideScatters,
   longReductions,
   commonSubexpressions,
 ];

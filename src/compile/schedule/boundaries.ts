@@ -1,9 +1,9 @@
-import { isSmallFloat } from '../../ir/float-formats.ts';
 import { topological } from '../../ir/graph/traverse.ts';
 import type { Node } from '../../ir/graph/types.ts';
 import { atomIndex, type Index, visitAtoms, ZERO } from '../../ir/kernel/index-expr.ts';
 import { maxDim, sizeOf } from '../../ir/shape.ts';
 import { dimIndex, hasMask, pushIndex } from '../lower/movement.ts';
+import { quantizedReads } from '../lower/quantization.ts';
 import { hasFewRows, opClass } from '../op-class.ts';
 import { fusedCosts } from './cost.ts';
 
@@ -69,8 +69,6 @@ function firstRoots(order: readonly Node[], outputs: readonly Node[], fuse: bool
     const cost = costs.get(node.id) ?? 0;
     const worthwhile =
       kind === 'template' ||
-      // A register holds f32: only memory rounds to the small formats.
-      (isSmallFloat(node.dtype) && (kind === 'pointwise' || kind === 'reduce')) ||
       (kind === 'reduce' && shared) ||
       (kind === 'pointwise' &&
         (shared || operands.has(node.id)) &&
@@ -184,7 +182,9 @@ function inspect(
         return;
       case 'pointwise':
         if (node.op === 'gather') visitGather(node, index);
-        else for (const source of node.src) visit(source, index);
+        else if (node.op === 'quantize' || node.op === 'dequantize') {
+          for (const read of quantizedReads(node, index)) visit(read.source, read.index);
+        } else for (const source of node.src) visit(source, index);
         return;
       case 'reduce':
         if (node !== root) {

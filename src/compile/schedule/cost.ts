@@ -1,5 +1,9 @@
 import type { Node, UnaryFn } from '../../ir/graph/types.ts';
+import { mustNarrow } from '../lower/narrow.ts';
 import { opClass } from '../op-class.ts';
+
+/** Rounding a value to a small format in its register. */
+const NARROWING = 8;
 
 const CHEAP_UNARY: ReadonlySet<UnaryFn> = new Set([
   'neg',
@@ -13,6 +17,10 @@ const CHEAP_UNARY: ReadonlySet<UnaryFn> = new Set([
 
 /** Rough instructions for one element of one op. */
 function ownCost(node: Node): number {
+  return operationCost(node) + (mustNarrow(node) ? NARROWING : 0);
+}
+
+function operationCost(node: Node): number {
   switch (node.op) {
     case 'unary':
       return CHEAP_UNARY.has(node.arg.fn) ? 1 : node.arg.fn === 'sqrt' ? 3 : 12;
@@ -20,6 +28,11 @@ function ownCost(node: Node): number {
       return node.arg.fn === 'pow' || node.arg.fn === 'atan2' ? 60 : node.arg.fn === 'div' ? 3 : 1;
     case 'gather':
       return 4;
+    case 'quantize':
+      return 8;
+    case 'dequantize':
+      // Its codes are an eighth to a quarter of its values: memory would cost more than they do.
+      return 0;
     default:
       return opClass(node) === 'pointwise' ? 1 : 0;
   }

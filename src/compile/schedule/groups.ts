@@ -1,4 +1,3 @@
-import { isSmallFloat } from '../../ir/float-formats.ts';
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import { shapesEqual } from '../../ir/shape.ts';
 import { opClass } from '../op-class.ts';
@@ -77,8 +76,6 @@ export function joinGroups(
         const producer = group(id).roots.find((r) => r.id === id);
         if (!producer || read !== 'same place' || !shapesEqual(producer.shape, root.shape))
           continue;
-        // A register would hold what memory has not rounded yet.
-        if (isSmallFloat(producer.dtype)) continue;
         const alone = readers.get(id)?.size === 1 && !outputs.has(id);
         if (producer.op === 'dot' ? alone : opClass(producer) === 'pointwise') join(producer, root);
       }

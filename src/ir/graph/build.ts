@@ -1,4 +1,5 @@
 import type { DType } from '../dtype.ts';
+import type { QuantScheme } from '../quantization.ts';
 import { type Dim, dimsEqual, isVar, type Shape, shapesEqual, type Var } from '../shape.ts';
 import { OPS } from './ops/table.ts';
 import type {
@@ -182,6 +183,27 @@ export function dot(a: Node, b: Node, batch: number, contract: number): Node {
   return makeNode('dot', [a, b], { batch, contract });
 }
 
+/** Codes of `x` in a scheme, by scales (and zero points) of one entry for each block. */
+export function quantize(
+  x: Node,
+  scales: Node,
+  zeros: Node | undefined,
+  { bits, block, zeroPoint }: QuantScheme,
+): Node {
+  const src = zeros ? [x, scales, zeros] : [x, scales];
+  return makeNode('quantize', src, { bits, block, zeroPoint });
+}
+
+export function dequantize(
+  packed: Node,
+  scales: Node,
+  zeros: Node | undefined,
+  { bits, block, zeroPoint }: QuantScheme,
+): Node {
+  const src = zeros ? [packed, scales, zeros] : [packed, scales];
+  return makeNode('dequantize', src, { bits, block, zeroPoint });
+}
+
 export function sumTo(x: Node, shape: Shape): Node {
   const axes = shape.flatMap((dim, axis) =>
     !isVar(dim) && dim === 1 && x.shape[axis] !== 1 ? [axis] : [],
@@ -214,5 +236,7 @@ export const build: Build = {
   gather,
   scatter,
   dot,
+  quantize,
+  dequantize,
   sumTo,
 };

@@ -1,4 +1,5 @@
 import type { DType } from '../dtype.ts';
+import type { QuantScheme } from '../quantization.ts';
 import type { Shape, Var } from '../shape.ts';
 
 /** Functions of one float (`not`, `neg`, `abs`, `sign` also of integers; `not` of bool). */
@@ -108,6 +109,10 @@ export interface OpArgs {
   readonly scatter: { readonly axis: number; readonly mode: 'add' | 'set' };
   /** a [batch.., free.., contracted..] with b [batch.., contracted.., free..]. */
   readonly dot: { readonly batch: number; readonly contract: number };
+  /** (x, scales[, zero points]): the packed codes of x. */
+  readonly quantize: QuantScheme;
+  /** (packed codes, scales[, zero points]): the values as f32. */
+  readonly dequantize: QuantScheme;
 }
 
 export type OpName = keyof OpArgs;
@@ -166,6 +171,8 @@ export interface Build {
   gather(x: Node, index: Node, axis: number): Node;
   scatter(x: Node, index: Node, updates: Node, axis: number, mode: 'add' | 'set'): Node;
   dot(a: Node, b: Node, batch: number, contract: number): Node;
+  quantize(x: Node, scales: Node, zeros: Node | undefined, scheme: QuantScheme): Node;
+  dequantize(packed: Node, scales: Node, zeros: Node | undefined, scheme: QuantScheme): Node;
   /** The sum of x over what a broadcast from `shape` (same rank) repeated: its gradient. */
   sumTo(x: Node, shape: Shape): Node;
 }

@@ -1,4 +1,5 @@
 import { DTYPES } from '../dtype.ts';
+import { isSmallFloat } from '../float-formats.ts';
 import { type Atom, evaluateIndex, type Index } from './index-expr.ts';
 import type { Kernel, LoadValue, Loop, Mask, PackValue, Statement, Value } from './types.ts';
 
@@ -17,6 +18,9 @@ export interface KernelCost {
 
 const DIVISION = 4;
 const LOOP_TURN = 2;
+/** Of a small float, from or to the f32 that registers hold. */
+const WIDENING = 6;
+const NARROWING = 14;
 
 /** Estimates a kernel's cost. A loop whose extent depends on others counts at their mean. */
 export function kernelCost(kernel: Kernel): KernelCost {
@@ -78,16 +82,21 @@ function flopsOf(value: Value): number {
 
 function instructionsOf(statement: Exclude<Statement, Loop>): number {
   switch (statement.kind) {
-    case 'store':
-      return 1 + maskCost(statement.mask) + addressCost(statement.index);
+    case 'store': {
+      const { buffer, mask, index } = statement;
+      const own = isSmallFloat(buffer.dtype) ? 1 + NARROWING : 1;
+      return own + maskCost(mask) + addressCost(index);
+    }
     case 'const':
       // Emitters fold constants into what uses them, or compute them once.
       return 0;
     case 'index':
       return 1 + addressCost(statement.index);
     case 'load': {
-      const { lanes, index, mask } = statement;
-      return (isGathered(statement) ? 2 * lanes : 1) + maskCost(mask) + addressCost(index);
+      const { lanes, index, mask, buffer } = statement;
+      const own = isGathered(statement) ? 2 * lanes : 1;
+      const widening = isSmallFloat(buffer.dtype) ? WIDENING : 0;
+      return own + widening + maskCost(mask) + addressCost(index);
     }
     case 'unary':
       return statement.fn === 'sqrt' ? DIVISION : 1;

@@ -68,7 +68,18 @@ export {
   type PoolOptions,
   type WithIndices,
 } from './pooling.ts';
+
 export { type Interpolation, nanquantile, type QuantileOptions, quantile } from './quantiles.ts';
+
+export {
+  dequantize,
+  type Quantized,
+  type QuantizeOptions,
+  type QuantSchemeName,
+  quantize,
+  quantScheme,
+} from './quantization.ts';
+
 export type { Reduction } from './reduction.ts';
 export { type RopeOptions, rope } from './rope.ts';
 export { bincount, bucketize, histc, isin, searchsorted } from './searching.ts';

@@ -1,15 +1,19 @@
 import type { Instruction } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
 import { DTYPES, type DType } from '../../../ir/dtype.ts';
+import { isSmallFloat } from '../../../ir/float-formats.ts';
 import { LANES } from '../../../ir/kernel/index-expr.ts';
-import type { LoadValue, Store } from '../../../ir/kernel/types.ts';
+import type { LoadValue, Store, Value } from '../../../ir/kernel/types.ts';
 import { type Emitter, wasmType } from './emitter.ts';
+import { emitNarrow, emitWiden } from './small-floats.ts';
 import { pushConstant } from './values.ts';
 
 type Address = { offset: number; align: number };
 
 /** The instruction that reads one element into a register. */
-function loadInstruction(dtype: DType): 'f32.load' | 'i32.load' | 'i32.load8_u' | 'i32.load8_s' {
+function loadInstruction(
+  dtype: DType,
+): 'f32.load' | 'i32.load' | 'i32.load8_u' | 'i32.load8_s' | 'i32.load16_s' {
   switch (dtype) {
     case 'f32':
       return 'f32.load';
@@ -20,12 +24,13 @@ function loadInstruction(dtype: DType): 'f32.load' | 'i32.load' | 'i32.load8_u' 
     case 'bool':
       return 'i32.load8_u';
     case 'i8':
-      return 'i32.load8_s';
-    case 'f64':
-    case 'f16':
-    case 'bf16':
     case 'f8e4m3':
     case 'f8e5m2':
+      return 'i32.load8_s';
+    case 'f16':
+    case 'bf16':
+      return 'i32.load16_s';
+    case 'f64':
       throw new InternalError(`wasm kernels cannot load ${dtype}`);
     default:
       return dtype satisfies never;
@@ -55,6 +60,7 @@ function loadElements(e: Emitter, load: LoadValue): void {
   if (load.lanes === 1) {
     f.emit(instruction, { offset });
     if (dtype === 'bool') f.emit('i32.const', 0).emit('i32.ne');
+    if (isSmallFloat(dtype)) emitWiden(f, dtype, 1);
     return;
   }
   if (load.step === 1 && bytes === 4) {
@@ -62,19 +68,23 @@ function loadElements(e: Emitter, load: LoadValue): void {
     return;
   }
   if (load.step === 1) {
-    widenFour(e, dtype, { offset, align: 1 });
+    widenFour(e, dtype, { offset, align: bytes });
     return;
   }
   gatherFour(e, load, offset);
 }
 
-/** Four bytes to four 32-bit lanes. */
+/** Four elements of one or two bytes to four 32-bit lanes. */
 function widenFour(e: Emitter, dtype: DType, address: Address): void {
   const { f } = e;
-  const sign = dtype === 'i8' ? 's' : 'u';
-  f.emit('v128.load32_zero', address);
-  f.emit(`i16x8.extend_low_i8x16_${sign}`).emit(`i32x4.extend_low_i16x8_${sign}`);
+  if (DTYPES[dtype].bytes === 2) f.emit('v128.load16x4_s', address);
+  else {
+    const sign = dtype === 'u8' || dtype === 'bool' ? 'u' : 's';
+    f.emit('v128.load32_zero', address);
+    f.emit(`i16x8.extend_low_i8x16_${sign}`).emit(`i32x4.extend_low_i16x8_${sign}`);
+  }
   if (dtype === 'bool') nonZero(e);
+  if (isSmallFloat(dtype)) emitWiden(f, dtype, LANES);
 }
 
 function nonZero(e: Emitter): void {
@@ -99,6 +109,7 @@ function gatherFour(e: Emitter, load: LoadValue, offset: number): void {
     else f.emit(insert, lane);
   }
   if (dtype === 'bool') nonZero(e);
+  if (isSmallFloat(dtype)) emitWiden(f, dtype, LANES);
 }
 
 export function emitStore(e: Emitter, store: Store): void {
@@ -116,22 +127,38 @@ export function emitStore(e: Emitter, store: Store): void {
     storeOne(e, buffer.dtype, offset);
     return;
   }
-  const address = f.local('i32');
-  const vector = f.local('v128');
-  f.emit('local.set', address);
+  storeFour(e, buffer.dtype, value, { offset, align: bytes });
+}
+
+/** The low bytes of four lanes, one after the other. */
+function storeFour(e: Emitter, dtype: DType, value: Value, address: Address): void {
+  const { f } = e;
   e.push(value);
-  f.emit('local.set', vector);
-  for (let lane = 0; lane < LANES; lane++) {
-    f.emit('local.get', address).emit('local.get', vector).emit('i32x4.extract_lane', lane);
-    if (buffer.dtype === 'bool') f.emit('i32.const', 1).emit('i32.and');
-    storeOne(e, buffer.dtype, offset + lane);
+  if (isSmallFloat(dtype)) emitNarrow(f, dtype, LANES);
+  // Packing saturates, so the lanes must hold no more than their element.
+  else f.emit('v128.const', lowBits(dtype)).emit('v128.and');
+  const lanes = f.local('v128');
+  f.emit('local.tee', lanes).emit('local.get', lanes).emit('i16x8.narrow_i32x4_u');
+  if (DTYPES[dtype].bytes === 2) {
+    f.emit('v128.store64_lane', address, 0);
+    return;
   }
+  f.emit('local.tee', lanes).emit('local.get', lanes).emit('i8x16.narrow_i16x8_u');
+  f.emit('v128.store32_lane', address, 0);
+}
+
+/** A mask lane of a bool is all ones: one bit of it is stored. */
+function lowBits(dtype: DType): Uint8Array {
+  return new Uint8Array(new Int32Array(LANES).fill(dtype === 'bool' ? 1 : 0xff).buffer);
 }
 
 function storeOne(e: Emitter, dtype: DType, offset: number): void {
+  const { f } = e;
   const { bytes } = DTYPES[dtype];
-  if (dtype === 'f32') e.f.emit('f32.store', { offset });
-  else if (bytes === 4) e.f.emit('i32.store', { offset });
-  else if (bytes === 1 && DTYPES[dtype].kind !== 'float') e.f.emit('i32.store8', { offset });
-  else throw new InternalError(`wasm kernels cannot store ${dtype}`);
+  if (isSmallFloat(dtype)) emitNarrow(f, dtype, 1);
+  if (dtype === 'f64') throw new InternalError('wasm kernels cannot store f64');
+  if (dtype === 'f32') f.emit('f32.store', { offset });
+  else if (bytes === 4) f.emit('i32.store', { offset });
+  else if (bytes === 2) f.emit('i32.store16', { offset });
+  else f.emit('i32.store8', { offset });
 }

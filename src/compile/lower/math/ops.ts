@@ -53,8 +53,15 @@ export class Ops {
   min(x: Value, y: number): Value {
     return this.#binary('min', x, y);
   }
+  /** Of integers only, as min. */
+  max(x: Value, y: number): Value {
+    return this.#binary('max', x, y);
+  }
   and(x: Value, y: Value | number): Value {
     return this.#binary('and', x, y);
+  }
+  or(x: Value, y: Value | number): Value {
+    return this.#binary('or', x, y);
   }
   xor(x: Value, y: Value | number): Value {
     return this.#binary('xor', x, y);

@@ -1,9 +1,11 @@
 import type { OpName, OpRule } from '../types.ts';
+import { dequantize } from './dequantize.ts';
 import { dot } from './dot.ts';
 import { binary, bitcast, cast, compare, unary, where } from './elementwise.ts';
 import { gather, scatter } from './indexing.ts';
 import { buffer, constant, iota, variable } from './leaf.ts';
 import { expand, flip, pad, permute, reshape, shrink } from './movement.ts';
+import { quantize } from './quantize.ts';
 import { reduce } from './reduce.ts';
 import { scan } from './scan.ts';
 import { sort } from './sort.ts';
@@ -35,4 +37,6 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   gather,
   scatter,
   dot,
+  quantize,
+  dequantize,
 };
