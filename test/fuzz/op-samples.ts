@@ -104,4 +104,6 @@ export const SAMPLES: { readonly [K in OpName]: Make } = {
     return g.scatter(x, places(), updates, 1, dtype === 'bool' ? 'set' : 'add');
   }),
   dot: ofTwo((x, y, dtype) => (isNumber(dtype) ? g.dot(x, g.permute(y, [1, 0]), 0, 1) : undefined)),
+  mark: ofTwo((x, y) => g.mark(x, [y], { kind: 'stop' })),
+  after: ofTwo((x, y) => g.after(x, [y])),
 };

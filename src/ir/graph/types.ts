@@ -108,7 +108,37 @@ export interface OpArgs {
   readonly scatter: { readonly axis: number; readonly mode: 'add' | 'set' };
   /** a [batch.., free.., contracted..] with b [batch.., contracted.., free..]. */
   readonly dot: { readonly batch: number; readonly contract: number };
+  /**
+   * The value of the first source; the others are what it was computed from. Only transforms of
+   * graphs look at the rule: the compiler leaves the node out.
+   */
+  readonly mark: { readonly rule: MarkRule };
+  /**
+   * The value of the first source, to be computed on only when the other sources are known. It keeps
+   * a second computation apart from the first and late; at run time it costs nothing.
+   */
+  readonly after: null;
 }
+
+/** How transforms of graphs treat a marked value. */
+export type MarkRule =
+  /** No gradient flows back through it. */
+  | { readonly kind: 'stop' }
+  /** Its gradients by the sources after the first, instead of those of the first's graph. */
+  | { readonly kind: 'custom'; readonly backward: Backward }
+  /**
+   * One result of a region between the sources after the first and the first: differentiation
+   * computes the region again instead of keeping its intermediates. Results of one region share its
+   * number.
+   */
+  | { readonly kind: 'checkpoint'; readonly region: number };
+
+/** Gradients of inputs from that of an output; null: there is none. */
+export type Backward = (
+  upstream: Node,
+  inputs: readonly Node[],
+  output: Node,
+) => readonly (Node | null)[];
 
 export type OpName = keyof OpArgs;
 
@@ -166,6 +196,8 @@ export interface Build {
   gather(x: Node, index: Node, axis: number): Node;
   scatter(x: Node, index: Node, updates: Node, axis: number, mode: 'add' | 'set'): Node;
   dot(a: Node, b: Node, batch: number, contract: number): Node;
+  mark(value: Node, inputs: readonly Node[], rule: MarkRule): Node;
+  after(x: Node, tokens: readonly Node[]): Node;
   /** The sum of x over what a broadcast from `shape` (same rank) repeated: its gradient. */
   sumTo(x: Node, shape: Shape): Node;
 }
