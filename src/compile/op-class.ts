@@ -37,6 +37,8 @@ const CLASSES: { readonly [K in OpName]: OpClass } = {
   flip: 'move',
   window: 'move',
   spread: 'move',
+  mark: 'move',
+  after: 'move',
   scan: 'template',
   sort: 'template',
   scatter: 'template',

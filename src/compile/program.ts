@@ -16,11 +16,13 @@ import { type LoweredKernel, type LowerOptions, lowerGroup } from './lower/group
 import { groupKey } from './lower/group-key.ts';
 import { rewriteGraph } from './rewrite/index.ts';
 import { accessesOf, findBarriers } from './schedule/barriers.ts';
-import { chooseBoundaries } from './schedule/boundaries.ts';
+import { type Boundaries, chooseBoundaries } from './schedule/boundaries.ts';
 import { type Group, joinGroups } from './schedule/groups.ts';
 import { mayShareMemory } from './schedule/in-place.ts';
 import { type Lifetime, localBytes, placeLocals, planArena } from './schedule/memory.ts';
+import { orderTasks, type Task } from './schedule/order.ts';
 import { printSchedule } from './schedule/print.ts';
+import { dropWaits } from './schedule/waits.ts';
 
 export interface CompileOptions {
   /** Join operations into kernels; false gives each its own (default: TERSOR_FUSION). */
@@ -55,9 +57,9 @@ export function compileProgram(
 ): Program {
   const { fuse, tiles, threads, donations } = resolveOptions(options);
   // An output must be computed by a kernel of its own even where it is an input, or another output.
-  const copies = rewriteGraph(outputs).map(asComputed);
-  const order = topological(copies);
-  const boundaries = chooseBoundaries(order, copies, fuse);
+  const { outputs: bare, waits } = dropWaits(rewriteGraph(outputs));
+  const copies = bare.map(asComputed);
+  const boundaries = chooseBoundaries(topological(copies), copies, fuse, waits);
   const outputIds = new Set(copies.map((n) => n.id));
   const groups = joinGroups(boundaries, outputIds, fuse);
   const rootIds = new Set(boundaries.roots.map((r) => r.id));
@@ -66,7 +68,8 @@ export function compileProgram(
   // Whether a scatter may work in place is seen when all kernels are known, and changes its own.
   for (let inPlace = assembly.wished(); ; ) {
     const lower = lowerOnce({ hasBuffer, tiles, threads, inPlace });
-    const ordered = assembly.commitsLast(groups.map((group) => ({ group, ...lower(group) })));
+    const lowered = groups.map((group) => ({ group, ...lower(group) }));
+    const ordered = assembly.order(lowered, boundaries.waits);
     const granted = assembly.granted(inPlace, ordered);
     if (granted.size === inPlace.size) return assembly.assemble(ordered, inPlace);
     inPlace = granted;
@@ -184,7 +187,7 @@ class Assembly {
    * Kernels that only write outputs go to the end (their order kept): they may then write over
    * inputs, since nothing that can still fail, or read them, comes later.
    */
-  commitsLast(kernels: readonly Lowered[]): Lowered[] {
+  #commitsLast(kernels: readonly Lowered[]): Lowered[] {
     const readNodes = new Set<number>();
     for (const { kernel, nodes } of kernels) {
       kernel.buffers.forEach((buffer, i) => {
@@ -194,6 +197,53 @@ class Assembly {
     const isCommit = ({ group, kernel }: Lowered) =>
       kernel.checks.length === 0 && group.stored.every((n) => !readNodes.has(n.id));
     return [...kernels.filter((k) => !isCommit(k)), ...kernels.filter(isCommit)];
+  }
+
+  /**
+   * The order in which kernels run.
+   *
+   * @param waits for each root that is held back, the roots to compute before it
+   */
+  order(kernels: readonly Lowered[], waits: Boundaries['waits']): Lowered[] {
+    const last = this.#commitsLast(kernels);
+    // What is computed again is kept for a short time only if all that needs it follows at once.
+    return waits.size > 0 ? this.#lean(last, waits) : last;
+  }
+
+  /**
+   * Kernels that free scratch move forward, but none that would like to write over an input before
+   * the last that reads this input or can still fail.
+   */
+  #lean(kernels: readonly Lowered[], waits: Boundaries['waits']): Lowered[] {
+    const makerOf = new Map<number, number>();
+    kernels.forEach(({ group }, i) => {
+      for (const root of group.roots) makerOf.set(root.id, i);
+    });
+    const reads = kernels.map(({ kernel, nodes }) => {
+      return new Set(nodes.filter((_, b) => kernel.buffers[b].role === 'in').map((n) => n.id));
+    });
+    const tasks = kernels.map(({ group }, i): Task => {
+      const held = group.roots.flatMap((root) => [...(waits.get(root.id) ?? [])]);
+      const makers = [...reads[i], ...held].flatMap((id) => makerOf.get(id) ?? []);
+      const overwritten = group.stored.flatMap((node) => this.#wishOf(node)?.id ?? []);
+      const mustStay = (j: number) =>
+        kernels[j].kernel.checks.length > 0 || overwritten.some((id) => reads[j].has(id));
+      const blocked = overwritten.length > 0 ? [...kernels.keys()].filter(mustStay) : [];
+      const scratch = group.stored.filter((node) => !this.#outputNumber.has(node.id));
+      return {
+        fills: new Map(scratch.map((node) => [node.id, bytesOf(node)])),
+        reads: reads[i],
+        after: new Set([...makers, ...blocked].filter((j) => j < i)),
+      };
+    });
+    return orderTasks(tasks).map((i) => kernels[i]);
+  }
+
+  /** The input whose memory a node would like to take over. */
+  #wishOf(node: Node): Node | undefined {
+    const output = this.#outputNumber.get(node.id);
+    const input = output === undefined ? undefined : this.#donations.get(output);
+    return input === undefined ? undefined : this.#inputs[input];
   }
 
   /** Equal kernels (one for each layer) are compiled once. */

@@ -4,7 +4,7 @@ import type { BufferNode } from '../ir/graph/build.ts';
 import type { Node } from '../ir/graph/types.ts';
 import { formatShape, isVar, type Shape, sizeOf } from '../ir/shape.ts';
 import type { Cell } from './cell.ts';
-import { Lazy } from './lazy.ts';
+import { Lazy, leavesOf } from './lazy.ts';
 import { enqueue } from './queue.ts';
 import { computeNow, cutAtMemory } from './realize.ts';
 import { allocate, type Storage } from './storage.ts';
@@ -47,6 +47,8 @@ export class Captured {
   readonly #trace: Trace;
   readonly #sources: readonly Source[];
   readonly #written: readonly Written[];
+  /** Values beside arguments and cells that the function has used. */
+  readonly #used: readonly Lazy[];
   /** Rejects when the device refuses the code. */
   readonly loaded: Promise<Executable>;
   /** Calls that wait or run. */
@@ -88,6 +90,7 @@ export class Captured {
     for (const storage of cut.storages) storage.retain();
     this.#device = device;
     this.#trace = trace;
+    this.#used = leavesOf([...results, ...cellsWritten.values()].map((t) => t.lazy));
     this.#sources = sources;
     this.#written = cells.map((cell, i) => {
       const output = results.length + i;
@@ -95,6 +98,12 @@ export class Captured {
     });
     this.loaded = device.load(code);
     this.loaded.catch(() => undefined);
+  }
+
+  /** True when a function is being differentiated by what the program reads beside its arguments. */
+  get readsDifferentiated(): boolean {
+    const cells = this.#sources.flatMap((s) => (s.kind === 'cell' ? [s.cell.held.lazy] : []));
+    return [...cells, ...this.#used].some((lazy) => lazy.isDifferentiated);
   }
 
   /**

@@ -9,6 +9,19 @@ export interface CellTrace {
 
 let active: CellTrace | undefined;
 
+let writesRefused: string | undefined;
+
+/** @internal Runs `body`, in which no cell may be set; `why` follows the cell's name in the error. */
+export function withoutCellWrites<T>(why: string, body: () => T): T {
+  const outer = writesRefused;
+  writesRefused = why;
+  try {
+    return body();
+  } finally {
+    writesRefused = outer;
+  }
+}
+
 /** True inside the function of a jitted step. */
 export function isTracing(): boolean {
   return active !== undefined;
@@ -57,6 +70,12 @@ export class Cell {
 
   /** Puts in a new value of the same type and shape. */
   set(value: Tensor): void {
+    if (writesRefused) throw new TypeError(`${this.name}: ${writesRefused}`);
+    this.replace(value);
+  }
+
+  /** @internal As `set`, wherever it is called. */
+  replace(value: Tensor): void {
     if (value.dtype !== this.dtype || !shapesEqual(value.shape, this.shape)) {
       throw new TypeError(
         `${this.name}: new value is ${value.dtype}${formatShape(value.shape)}; ` +
@@ -82,14 +101,14 @@ export class Cell {
   }
 }
 
-/** A second handle on the same value. */
-function share(value: Tensor): Tensor {
+/** @internal A second handle on the same value. */
+export function share(value: Tensor): Tensor {
   value.lazy.retain();
   return new Tensor(value.lazy);
 }
 
-/** A handle that no scope disposes of: cells outlive the scope in which they are written. */
-function own(value: Tensor): Tensor {
+/** @internal A handle that no scope disposes of: cells outlive the scope in which they are written. */
+export function own(value: Tensor): Tensor {
   const { lazy } = value;
   lazy.retain();
   return Tensor.outsideScopes(lazy);

@@ -8,9 +8,13 @@ import { Lazy, unwatch, watch } from './lazy.ts';
 import { enqueue } from './queue.ts';
 import { realizeAll } from './realize.ts';
 import { enter, leave } from './scope.ts';
+import { refuseReading } from './trace.ts';
 
 /** What an operation takes beside its tensor. */
 export type Operand = Handle | number | boolean;
+
+/** The elements of an array, in the class of its type (small floats and bools as their bits). */
+type Data = Awaited<ReturnType<Device['read']>>;
 
 /** Nested lists, as `toArray` gives and `tensor` takes. */
 export type Nested = number | boolean | readonly Nested[];
@@ -133,15 +137,28 @@ export abstract class Handle {
   }
 
   /** Computes the value now, if it is not in memory. */
-  async realize(): Promise<this> {
+  realize(): Promise<this> {
+    refuseReading('realize', this);
+    return this.#realize();
+  }
+
+  async #realize(): Promise<this> {
     await realizeAll([this.lazy]);
     return this;
   }
 
-  /** A copy of the elements, row-major, in the array class of the type. */
-  async data(): Promise<
-    Float32Array | Float64Array | Int32Array | Uint32Array | Uint16Array | Int8Array | Uint8Array
-  > {
+  /**
+   * A copy of the elements, row-major, in the array class of the type.
+   *
+   * @throws TypeError at once where a transform traces a function and the value depends on its
+   *   arguments: it will only be known when the traced program runs
+   */
+  data(): Promise<Data> {
+    refuseReading('data', this);
+    return this.#read();
+  }
+
+  async #read(): Promise<Data> {
     const { lazy } = this;
     lazy.retain();
     try {
@@ -159,17 +176,26 @@ export abstract class Handle {
   }
 
   /** The single element of a tensor of one element, as a number. */
-  async item(): Promise<number> {
+  item(): Promise<number> {
+    refuseReading('item', this);
+    return this.#item();
+  }
+
+  async #item(): Promise<number> {
     if (this.size !== 1) {
       throw new TypeError(`item: the tensor is ${formatShape(this.shape)}; expected one element`);
     }
-    const [value] = await this.data();
+    const [value] = await this.#read();
     return value;
   }
 
   /** The elements as nested lists (a number for a scalar). */
-  async toArray(): Promise<Nested> {
-    const data = await this.data();
+  toArray(): Promise<Nested> {
+    refuseReading('toArray', this);
+    return this.#read().then((data) => this.#nested(data));
+  }
+
+  #nested(data: Data): Nested {
     const nest = (axis: number, offset: number, stride: number): Nested => {
       if (axis === this.rank) return data[offset];
       const size = this.shape[axis] as number;

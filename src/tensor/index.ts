@@ -2,8 +2,12 @@ export type { Device, DeviceName } from '../device/index.ts';
 export { type DeviceChoice, device, setThreads } from '../device/index.ts';
 export { DTYPES, type DType, isDType } from '../ir/dtype.ts';
 export { type Dim, type Shape, type Var, variable } from '../ir/shape.ts';
+export type { AxesTree } from './axes-tree.ts';
 export { Cell, Parameter } from './cell.ts';
-export { grad, type ValueAndGrad, valueAndGrad, vjp } from './grad.ts';
+export { checkpoint } from './checkpoint.ts';
+export { customGradient, type InputGradients, stopGradient } from './custom-gradient.ts';
+export { hessian, hvp, jacobian, jvp, type ValueAndTangent } from './derivatives.ts';
+export { grad, type Pullback, type ValueAndGrad, valueAndGrad, vjp } from './grad.ts';
 export { Handle, type Nested, type Operand } from './handle.ts';
 export { type Bound, BoundVar, bind, type CallOptions, type Jitted, jit } from './jit.ts';
 export type { Placed } from './ordering.ts';
@@ -25,3 +29,4 @@ export {
   zeros,
 } from './tensor.ts';
 export { type GradientsOf, isParameterised, type Parameterised } from './tree.ts';
+export { type VmapOptions, vmap } from './vmap.ts';

@@ -1,14 +1,14 @@
 import { badArgument, show } from '../base/errors.ts';
 import { LruMap } from '../base/lru.ts';
 import type { Device } from '../device/index.ts';
-import { bufferNode } from '../ir/graph/build.ts';
 import { formatShape, type Shape, type Var } from '../ir/shape.ts';
 import { Captured, type Trace } from './captured.ts';
-import { type Cell, type CellTrace, withCellTrace } from './cell.ts';
+import { type Cell, type CellTrace, own, share, withCellTrace } from './cell.ts';
 import { Lazy } from './lazy.ts';
 import { TraceLog } from './retrace.ts';
 import { collecting, type Disposable } from './scope.ts';
 import { Tensor } from './tensor.ts';
+import { requireSync, Tracer } from './trace.ts';
 import { mapTensors } from './tree.ts';
 
 /** A symbolic size with its value for one call: the traced function sees the var. */
@@ -62,6 +62,7 @@ const CACHE_SIZE = 16;
  * one program with one plan of memory, and run as that from then on. Cells read in it are inputs,
  * cells set in it are updated when the step is done; a step that throws changes nothing. Arguments
  * that are no tensors are constants of the trace. Calls run in the order in which they are made.
+ * Inside an async function that is differentiated by what it reads, the plain function runs.
  *
  * @example
  * const step = jit((x: Tensor, y: Tensor) => {
@@ -89,6 +90,9 @@ export function jit<A extends unknown[], T>(f: (...args: A) => T): Jitted<Bound<
         if (programs.get(key) === own) programs.delete(key);
       });
     }
+    if (tensors.some((t) => t.lazy.isDifferentiated) || captured.readsDifferentiated) {
+      return runPlain(f, args, vars);
+    }
     return captured.run(tensors, { vars, signal }) as Promise<T>;
   };
   return Object.defineProperties((...args: Bound<A>) => call({}, args), {
@@ -101,6 +105,22 @@ export function jit<A extends unknown[], T>(f: (...args: A) => T): Jitted<Bound<
     traces: { get: () => log.traces },
     dispose: { value: () => programs.clear() },
   }) as Jitted<Bound<A>, T>;
+}
+
+/** A program has no history: where gradients are wanted of what it reads, the function itself runs. */
+function runPlain<A extends unknown[], T>(
+  f: (...args: A) => T,
+  args: Bound<A>,
+  vars: ReadonlyMap<string, number>,
+): T {
+  const [symbolic] = vars.keys();
+  if (symbolic !== undefined) {
+    throw new TypeError(
+      `jit: called with the symbolic size ${symbolic} on tensors that are differentiated by; ` +
+        'pass a fixed size, or differentiate inside: jit(grad(f))',
+    );
+  }
+  return requireSync('jit', f(...(args as unknown as A)));
 }
 
 /** What a program depends on, as text, and what changes from call to call. */
@@ -136,56 +156,76 @@ function describe(args: readonly unknown[]) {
 class Recorder implements CellTrace {
   readonly inputs = new Map<Cell, Tensor>();
   readonly outputs = new Map<Cell, Tensor>();
+  readonly #tracer: Tracer;
+  readonly #made: Set<Disposable>;
+
+  /** @param made takes the recorder's own handles, which must outlive scopes in the function */
+  constructor(tracer: Tracer, made: Set<Disposable>) {
+    this.#tracer = tracer;
+    this.#made = made;
+  }
 
   read(cell: Cell): Tensor {
     const written = this.outputs.get(cell);
-    if (written) return written;
+    if (written) return share(written);
     let input = this.inputs.get(cell);
     if (!input) {
       const { held } = cell;
-      input = placeholder(held.device, held.dtype, held.shape, cell.name);
+      input = this.#own(placeholder(held.device, held.dtype, held.shape, cell.name, this.#tracer));
       this.inputs.set(cell, input);
     }
-    return input;
+    return share(input);
   }
 
   write(cell: Cell, value: Tensor): void {
-    this.outputs.set(cell, value);
+    this.outputs.set(cell, this.#own(value));
+  }
+
+  #own(value: Tensor): Tensor {
+    const handle = own(value);
+    this.#made.add(handle);
+    return handle;
   }
 }
 
-function placeholder(device: Device, dtype: Tensor['dtype'], shape: Shape, name: string): Tensor {
-  return new Tensor(new Lazy(device, bufferNode(dtype, shape, name), []));
+function placeholder(
+  device: Device,
+  dtype: Tensor['dtype'],
+  shape: Shape,
+  name: string,
+  tracer: Tracer,
+): Tensor {
+  return new Tensor(new Lazy(device, tracer.standIn(dtype, shape, name), []));
 }
 
 function trace<A extends unknown[], T>(f: (...args: A) => T, args: Bound<A>): Captured {
   // The program needs no handle of the trace once it is compiled, but for the shapes of its results.
   const made = new Set<Disposable>();
   try {
-    return new Captured(collecting(() => runTraced(f, args), made));
+    return new Captured(collecting(() => runTraced(f, args, made), made));
   } finally {
     for (const handle of made) handle.dispose();
   }
 }
 
-function runTraced<A extends unknown[], T>(f: (...args: A) => T, args: Bound<A>): Trace {
+function runTraced<A extends unknown[], T>(
+  f: (...args: A) => T,
+  args: Bound<A>,
+  made: Set<Disposable>,
+): Trace {
+  const tracer = new Tracer('jit');
   const places: Tensor[] = [];
   const inputs = mapTensors(
     args,
     ({ device, dtype, shape }) => {
-      const place = placeholder(device, dtype, shape, `argument ${places.length}`);
+      const place = placeholder(device, dtype, shape, `argument ${places.length}`, tracer);
       places.push(place);
       return place;
     },
     (value) => (value instanceof BoundVar ? value.variable : value),
   ) as A;
-  const recorder = new Recorder();
-  const result = withCellTrace(recorder, () => f(...inputs));
-  if (result instanceof Promise) {
-    throw new TypeError(
-      'jit: the traced function is async; it must build its result without waiting',
-    );
-  }
+  const recorder = new Recorder(tracer, made);
+  const result = tracer.run(() => withCellTrace(recorder, () => f(...inputs)));
   const results: Tensor[] = [];
   mapTensors(result, (tensor) => results.push(tensor));
   const { inputs: cellsRead, outputs: cellsWritten } = recorder;

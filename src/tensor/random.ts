@@ -1,6 +1,7 @@
 import { badArgument } from '../base/errors.ts';
 import type { DType } from '../ir/dtype.ts';
 import { maxDim, type Shape, sizeOf } from '../ir/shape.ts';
+import { openBatches, splitAmongMembers } from './batch-trace.ts';
 import { Cell, isTracing } from './cell.ts';
 import { searchsorted } from './functions/searching.ts';
 import { arange, type Tensor, type TensorOptions, tensor } from './tensor.ts';
@@ -69,9 +70,27 @@ export class Generator {
     return tensor(Uint32Array.of(this.#seed, position), device === undefined ? {} : { device });
   }
 
-  /** A key [2] that no other draw gets. */
+  /** A key [2] that no other draw gets; inside `vmap` each member gets its own. */
   next(device?: TensorOptions['device']): Tensor {
-    if (!isTracing()) return this.#state(this.#draws++, device);
+    const batches = openBatches();
+    if (batches.length === 0) return this.#advance(1, device);
+    const sizes = batches.map((batch) => batch.size);
+    const total = sizeOf(sizes);
+    const state = this.#advance(total, device);
+    const u32 = { dtype: 'u32', device: state.device } as const;
+    const offsets = arange(total, u32)
+      .reshape([...sizes, 1])
+      .mul(arange(2, u32));
+    return splitAmongMembers(state.add(offsets));
+  }
+
+  /** The present state; the position moves on by a number of draws. */
+  #advance(draws: number, device: TensorOptions['device']): Tensor {
+    if (!isTracing()) {
+      const state = this.#state(this.#draws, device);
+      this.#draws += draws;
+      return state;
+    }
     // Steps have a range of positions of their own, so both kinds of draws never meet.
     const name = typeof device === 'object' ? device.name : (device ?? 'default');
     let cell = this.#traced.get(name);
@@ -80,7 +99,7 @@ export class Generator {
       this.#traced.set(name, cell);
     }
     const state = cell.value;
-    cell.set(state.add(arange(2, { dtype: 'u32', device: state.device })));
+    cell.replace(state.add(arange(2, { dtype: 'u32', device: state.device }).mul(draws)));
     return state;
   }
 }

@@ -18,7 +18,7 @@ import { Lazy } from './lazy.ts';
 import { Movement } from './movement.ts';
 import { Ordering } from './ordering.ts';
 import { leave } from './scope.ts';
-import { stopGradient } from './stop-gradient.ts';
+import { stopGradientOf } from './stop-gradient.ts';
 import { allocate } from './storage.ts';
 
 /**
@@ -38,7 +38,7 @@ export class Tensor extends Ordering {
   }
 
   detach(): this {
-    return stopGradient(this, (lazy) => this.wrap(lazy));
+    return stopGradientOf(this, (lazy) => this.wrap(lazy));
   }
 }
 

@@ -84,3 +84,19 @@ export function mapLeaves(
       'expected tensors, cells, a model, or arrays, maps and plain objects of them',
   );
 }
+
+/** The leaves of `mapLeaves` in their order; of cells and parameters the present values. */
+export function leafTensors(tree: unknown): Tensor[] {
+  const leaves: Tensor[] = [];
+  mapLeaves(tree, (leaf) => {
+    leaves.push(leaf);
+    return leaf;
+  });
+  return leaves;
+}
+
+/** Tensors, one for each leaf, in the structure of the tree. */
+export function likeLeaves<A>(tree: A, tensors: readonly Tensor[]): GradientsOf<A> {
+  let next = 0;
+  return mapLeaves(tree, () => tensors[next++]) as GradientsOf<A>;
+}

@@ -1,9 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { compileProgram } from '../../src/compile/index.ts';
+import { compileProgram, rewriteGraph } from '../../src/compile/index.ts';
 import { planArena } from '../../src/compile/schedule/memory.ts';
+import { orderTasks } from '../../src/compile/schedule/order.ts';
+import { device } from '../../src/device/index.ts';
 import * as g from '../../src/ir/graph/build.ts';
 import { gradientGraph } from '../../src/ir/graph/gradient.ts';
+import { graphKey } from '../../src/ir/graph/print.ts';
 import type { Node } from '../../src/ir/graph/types.ts';
+import { firstDifference, numbers, runGraph } from '../support/run-graph.ts';
 
 const x = g.bufferNode('f32', [16, 64], 'x');
 
@@ -86,10 +90,87 @@ describe('schedule', () => {
     expect(checked).toBeLessThan(writes);
   });
 
+  it('what comes after something is computed again, later, and to the same bits', async () => {
+    const w = g.bufferNode('f32', [64, 64], 'w');
+    const product = (node: Node) => g.unary('tanh', g.dot(node, w, 0, 1));
+    const first = product(x);
+    const again = product(g.after(x, [product(first)]));
+    const sum = g.binary('add', product(first), again);
+    expect(steps([g.binary('add', product(first), first)], [x, w])).toBe(2);
+    const program = compileProgram([sum], [x, w]);
+    expect(program.steps.filter((s) => s.label.startsWith('dot'))).toHaveLength(3);
+    const bare = g.binary('add', product(first), first);
+    const data = [numbers(1, 16 * 64), numbers(2, 64 * 64)];
+    for (const name of ['interpret-kernels', 'wasm'] as const) {
+      const [got] = await runGraph(device(name), [sum], [x, w], data);
+      const [expected] = await runGraph(device(name), [bare], [x, w], data);
+      expect(firstDifference(got, expected)).toBe(-1);
+    }
+    const [defined] = await runGraph(device('interpret'), [sum], [x, w], data);
+    const [kernels] = await runGraph(device('interpret-kernels'), [sum], [x, w], data);
+    defined.forEach((v, i) => {
+      expect(kernels[i]).toBeCloseTo(v, 5);
+    });
+  });
+
+  it('a kept row that is read inside another loop is known outside of it', async () => {
+    const w = g.bufferNode('f32', [16, 1], 'w');
+    const sums = g.reduce('sum', x, [1]);
+    const e = g.unary('exp', g.binary('sub', sums, g.expand(g.reduce('max', sums, [0]), [16, 1])));
+    const shares = g.binary('div', e, g.expand(g.reduce('sum', e, [0]), [16, 1]));
+    const loss = g.reshape(g.reduce('sum', g.binary('mul', shares, w), [0]), []);
+    const [dx] = gradientGraph([loss], [g.constLike(loss, 1)], [x]);
+    const data = [numbers(1, 16 * 64).map((v) => v / 8), numbers(2, 16)];
+    const [expected] = await runGraph(device('interpret'), [dx], [x, w], data);
+    expect(Math.max(...expected.map(Math.abs))).toBeGreaterThan(0.01);
+    for (const name of ['interpret-kernels', 'wasm'] as const) {
+      const [got] = await runGraph(device(name), [dx], [x, w], data);
+      expected.forEach((v, i) => {
+        expect(got[i]).toBeCloseTo(v, 5);
+      });
+    }
+  });
+
+  it('marks leave no trace', () => {
+    const marked = g.mark(g.unary('exp', x), [x], { kind: 'stop' });
+    const y = g.binary('mul', marked, g.after(g.constLike(x, 2), [x]));
+    const bare = g.binary('mul', g.unary('exp', x), g.constLike(x, 2));
+    expect(graphKey(rewriteGraph([y]), [x])).toBe(graphKey(rewriteGraph([bare]), [x]));
+  });
+
   it('gradients of a softmax cross entropy stay few kernels', () => {
     const loss = g.reshape(g.reduce('sum', g.unary('log', softmax(x)), [0, 1]), []);
     const [dx] = gradientGraph([loss], [g.constLike(loss, 1)], [x]);
     expect(steps([loss, dx], [x])).toBeLessThanOrEqual(8);
+  });
+});
+
+describe('order', () => {
+  const task = (
+    fills: [number, number][],
+    reads: number[],
+    after: number[],
+  ): Parameters<typeof orderTasks>[0][number] => ({
+    fills: new Map(fills),
+    reads: new Set(reads),
+    after: new Set(after),
+  });
+
+  it('runs what frees memory as soon as it can, and the rest as given', () => {
+    const tasks = [
+      task([[1, 100]], [], []), // an activation
+      task([[2, 100]], [1], [0]), // the next one: keeps the first for task 3
+      task([[3, 110]], [2], [1]),
+      task([[4, 50]], [1], [0]), // takes 50 and frees 100
+    ];
+    expect(orderTasks(tasks)).toEqual([0, 1, 3, 2]);
+    const kept = [...tasks.slice(0, 3), task([[4, 150]], [1], [0])];
+    expect(orderTasks(kept)).toEqual([0, 1, 2, 3]);
+  });
+
+  it('never passes what must come before', () => {
+    const tasks = [task([[1, 8]], [], []), task([[2, 8]], [], []), task([], [1], [0, 1])];
+    expect(orderTasks(tasks)).toEqual([0, 1, 2]);
   });
 });
 

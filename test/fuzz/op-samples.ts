@@ -123,4 +123,6 @@ export const SAMPLES: { readonly [K in OpName]: Make } = {
     return g.dequantize(x, g.full(0.5, [ROWS, 1], 'f16'), zeros, scheme);
   }),
   dot: ofTwo((x, y, dtype) => (isNumber(dtype) ? g.dot(x, g.permute(y, [1, 0]), 0, 1) : undefined)),
+  mark: ofTwo((x, y) => g.mark(x, [y], { kind: 'stop' })),
+  after: ofTwo((x, y) => g.after(x, [y])),
 };

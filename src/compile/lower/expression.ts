@@ -104,7 +104,8 @@ export class ExpressionLowering {
     const key = keyOf(node, rest, []);
     if (!this.#rows.has(key) && !rest.some(hasLane)) this.evaluate(filler, rest);
     const row = this.#rows.get(key);
-    if (row?.complete) return b.load(row.buffer, index[axis]);
+    // Where its index is known, since the value is remembered for all places inside.
+    if (row?.complete) return b.at(this.#depthOf(index, []), () => b.load(row.buffer, index[axis]));
     const value = this.#compute(node, index, []);
     if (row) b.store(row.buffer, index[axis], value);
     return value;
@@ -185,6 +186,9 @@ export class ExpressionLowering {
       case 'scatter':
       case 'sort':
         throw new InternalError(`${node.op} has no buffer`);
+      case 'mark':
+      case 'after':
+        throw new InternalError(`${node.op} was not left out`);
       default:
         return node satisfies never;
     }

@@ -9,6 +9,7 @@ import { constantFolding } from './constant-folding.ts';
 import { constantReductions } from './constant-reductions.ts';
 import { identities } from './identities.ts';
 import { longReductions } from './long-reductions.ts';
+import { unmarked } from './marks.ts';
 import { joinedMovements } from './movements.ts';
 import type { Pass } from './pass.ts';
 import { powerOfTwoDivision } from './powers-of-two.ts';
@@ -22,6 +23,7 @@ import { wideScatters } from './wide-scatters.ts';
  * where both were written out, and last, because the others make things equal.
  */
 export const PASSES: readonly Pass[] = [
+  unmarked,
   commonSubexpressions,
   joinedMovements,
   exactCasts,

@@ -6,6 +6,7 @@ import { dimIndex, hasMask, pushIndex } from '../lower/movement.ts';
 import { quantizedReads } from '../lower/quantization.ts';
 import { hasFewRows, opClass } from '../op-class.ts';
 import { fusedCosts } from './cost.ts';
+import { rootWaits, type Waits } from './waits.ts';
 
 /** How one root reads another: element by element at its own place, or in any other way. */
 export type Read = 'same place' | 'elsewhere';
@@ -17,6 +18,8 @@ export interface Boundaries {
   readonly reads: ReadonlyMap<number, ReadonlyMap<number, Read>>;
   /** Roots whose kernel computes reductions on its way. */
   readonly withReductions: ReadonlySet<number>;
+  /** For each root that is held back (see `after` in the graph), the roots to compute before it. */
+  readonly waits: ReadonlyMap<number, ReadonlySet<number>>;
 }
 
 /** An expression of at least this many instructions is not computed twice. */
@@ -32,6 +35,7 @@ export function chooseBoundaries(
   order: readonly Node[],
   outputs: readonly Node[],
   fuse: boolean,
+  waits: Waits = new Map(),
 ): Boundaries {
   const roots = firstRoots(order, outputs, fuse);
   const reads = new Map<number, ReadonlyMap<number, Read>>();
@@ -43,7 +47,8 @@ export function chooseBoundaries(
     reads.set(node.id, seen.reads);
     if (seen.reductions) withReductions.add(node.id);
   }
-  return { roots: order.filter((n) => roots.has(n.id)), reads, withReductions };
+  const stored = order.filter((n) => roots.has(n.id));
+  return { roots: stored, reads, withReductions, waits: rootWaits(stored, waits) };
 }
 
 function firstRoots(order: readonly Node[], outputs: readonly Node[], fuse: boolean): Set<number> {

@@ -28,7 +28,7 @@ export function joinGroups(
   outputs: ReadonlySet<number>,
   fuse: boolean,
 ): Group[] {
-  const { roots, reads, withReductions } = boundaries;
+  const { roots, reads, withReductions, waits } = boundaries;
   const groupOf = new Map<number, Draft>();
   for (const root of roots) {
     groupOf.set(root.id, { roots: [root], core: root.op === 'dot' ? root : undefined });
@@ -39,6 +39,7 @@ export function joinGroups(
     const set = new Set<Draft>();
     for (const root of draft.roots) {
       for (const id of reads.get(root.id)?.keys() ?? []) set.add(group(id));
+      for (const id of waits.get(root.id) ?? []) set.add(group(id));
     }
     set.delete(draft);
     return set;

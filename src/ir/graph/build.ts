@@ -7,6 +7,7 @@ import type {
   BinaryFn,
   Build,
   CompareFn,
+  MarkRule,
   Node,
   OpArgs,
   OpName,
@@ -204,6 +205,19 @@ export function dequantize(
   return makeNode('dequantize', src, { bits, block, zeroPoint });
 }
 
+export function mark(value: Node, inputs: readonly Node[], rule: MarkRule): Node {
+  return makeNode('mark', [value, ...inputs], { rule });
+}
+
+export function after(x: Node, tokens: readonly Node[]): Node {
+  return makeNode('after', [x, ...tokens], null);
+}
+
+/** The id that the next node gets: tells nodes made before a moment from those made after it. */
+export function nextNodeId(): number {
+  return nextId;
+}
+
 export function sumTo(x: Node, shape: Shape): Node {
   const axes = shape.flatMap((dim, axis) =>
     !isVar(dim) && dim === 1 && x.shape[axis] !== 1 ? [axis] : [],
@@ -238,5 +252,7 @@ export const build: Build = {
   dot,
   quantize,
   dequantize,
+  mark,
+  after,
   sumTo,
 };

@@ -15,7 +15,10 @@ function formatArgument(node: Node): string {
       return '';
     case 'reshape':
     case 'expand':
+    case 'after':
       return '';
+    case 'mark':
+      return node.arg.rule.kind;
     default:
       return JSON.stringify(node.arg, (_key, value: unknown) =>
         typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0))

@@ -23,3 +23,13 @@ export function rebuild(
   }
   return outputs.map(lookup);
 }
+
+/** Copies outputs with other nodes (by the ids of those they replace) in some places. */
+export function substitute(outputs: readonly Node[], others: ReadonlyMap<number, Node>): Node[] {
+  const replaced = new Map(others);
+  const lookup = (node: Node): Node => replaced.get(node.id) ?? node;
+  for (const node of topological(outputs, (n) => others.has(n.id))) {
+    if (!replaced.has(node.id)) replaced.set(node.id, withSources(node, node.src.map(lookup)));
+  }
+  return outputs.map(lookup);
+}

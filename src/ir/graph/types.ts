@@ -113,7 +113,37 @@ export interface OpArgs {
   readonly quantize: QuantScheme;
   /** (packed codes, scales[, zero points]): the values as f32. */
   readonly dequantize: QuantScheme;
+  /**
+   * The value of the first source; the others are what it was computed from. Only transforms of
+   * graphs look at the rule: the compiler leaves the node out.
+   */
+  readonly mark: { readonly rule: MarkRule };
+  /**
+   * The value of the first source, to be computed on only when the other sources are known. It keeps
+   * a second computation apart from the first and late; at run time it costs nothing.
+   */
+  readonly after: null;
 }
+
+/** How transforms of graphs treat a marked value. */
+export type MarkRule =
+  /** No gradient flows back through it. */
+  | { readonly kind: 'stop' }
+  /** Its gradients by the sources after the first, instead of those of the first's graph. */
+  | { readonly kind: 'custom'; readonly backward: Backward }
+  /**
+   * One result of a region between the sources after the first and the first: differentiation
+   * computes the region again instead of keeping its intermediates. Results of one region share its
+   * number.
+   */
+  | { readonly kind: 'checkpoint'; readonly region: number };
+
+/** Gradients of inputs from that of an output; null: there is none. */
+export type Backward = (
+  upstream: Node,
+  inputs: readonly Node[],
+  output: Node,
+) => readonly (Node | null)[];
 
 export type OpName = keyof OpArgs;
 
@@ -173,6 +203,8 @@ export interface Build {
   dot(a: Node, b: Node, batch: number, contract: number): Node;
   quantize(x: Node, scales: Node, zeros: Node | undefined, scheme: QuantScheme): Node;
   dequantize(packed: Node, scales: Node, zeros: Node | undefined, scheme: QuantScheme): Node;
+  mark(value: Node, inputs: readonly Node[], rule: MarkRule): Node;
+  after(x: Node, tokens: readonly Node[]): Node;
   /** The sum of x over what a broadcast from `shape` (same rank) repeated: its gradient. */
   sumTo(x: Node, shape: Shape): Node;
 }

@@ -4,6 +4,7 @@ import { dot } from './dot.ts';
 import { binary, bitcast, cast, compare, unary, where } from './elementwise.ts';
 import { gather, scatter } from './indexing.ts';
 import { buffer, constant, iota, variable } from './leaf.ts';
+import { after, mark } from './marks.ts';
 import { expand, flip, pad, permute, reshape, shrink } from './movement.ts';
 import { quantize } from './quantize.ts';
 import { reduce } from './reduce.ts';
@@ -39,4 +40,6 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   dot,
   quantize,
   dequantize,
+  mark,
+  after,
 };
