@@ -34,7 +34,12 @@ export interface Sources {
   bufferOf(node: Node): Buffer | undefined;
   /** Values, by node id, of which the kernel keeps a row. */
   readonly rowCaches?: ReadonlyMap<number, RowCache> | undefined;
+  /** Instructions for one element of a node that this kernel computes itself. */
+  costOf(node: Node): number;
 }
+
+/** Expressions of so many instructions fill the registers by themselves. */
+const HEAVY = 12;
 
 /** A row kept in a local buffer. */
 interface KeptRow {
@@ -279,6 +284,7 @@ export class ExpressionLowering {
         element,
         perLane,
         unrolled,
+        isHeavy: this.#sources.costOf(x) >= HEAVY,
       }),
     );
     for (const row of rows) row.complete = true;

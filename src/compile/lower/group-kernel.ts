@@ -1,6 +1,7 @@
 import { InternalError } from '../../base/errors.ts';
 import { isSmallFloat } from '../../ir/float-formats.ts';
 import { dotParts } from '../../ir/graph/ops/dot.ts';
+import { topological } from '../../ir/graph/traverse.ts';
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import { KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
 import { kernelCost } from '../../ir/kernel/cost.ts';
@@ -14,6 +15,7 @@ import { buildScan } from '../kernels/scan.ts';
 import { buildScatter } from '../kernels/scatter.ts';
 import { buildSort } from '../kernels/sort.ts';
 import { hasFewRows, opClass } from '../op-class.ts';
+import { fusedCosts } from '../schedule/cost.ts';
 import { axisLoops, axisRuns, indexOfRuns } from './axis-runs.ts';
 import { ExpressionLowering, splitIndex } from './expression.ts';
 import { isFlat, loopOver, vectorAxis } from './map-kernel.ts';
@@ -91,7 +93,10 @@ function buildWith(
     ins.set(node.id, buffer);
     return buffer;
   };
-  fill({ b, lowering: new ExpressionLowering(b, { bufferOf, rowCaches }), outs });
+  const inMemory = (node: Node) => !own.has(node.id) && options.hasBuffer(node);
+  const costOf = (node: Node) =>
+    fusedCosts(topological([node], inMemory), inMemory).get(node.id) ?? 0;
+  fill({ b, lowering: new ExpressionLowering(b, { bufferOf, rowCaches, costOf }), outs });
   return { kernel: b.build(kernelName(plan)), nodes };
 }
 

@@ -4,6 +4,8 @@ import type { Value } from '../../ir/kernel/types.ts';
 
 /** Partial results of a reduction; see `reduceInOrder`. */
 export const PARTIALS = 16;
+/** Of expensive elements, so many blocks go through one accumulator before the next one's turn. */
+const BLOCKS_AT_A_TIME = 64;
 
 export interface Reduction {
   /** Elements reduced. */
@@ -14,6 +16,8 @@ export interface Reduction {
   readonly element: (i: Index) => Value;
   /** True when the result itself is a vector (one reduction per lane). */
   readonly perLane: boolean;
+  /** An element takes so many instructions that it fills the registers by itself. */
+  readonly isHeavy?: boolean;
   /** Writes the elements out instead of looping over them: a constant number below PARTIALS. */
   readonly unrolled?: boolean;
 }
@@ -51,28 +55,53 @@ function reduceBlocks(b: KernelBuilder, reduction: Reduction, blocks: Index): Va
   const { combine, element, perLane } = reduction;
   const zero = b.splat(reduction.identity);
   if (perLane) {
-    const partials = b.loop(blocks, 'reduce', repeat(zero, PARTIALS), (j, sums) =>
-      sums.map((sum, u) => combine(sum, b.splat(element(add(mul(j, PARTIALS), u))))),
+    let partials = sumBlocks(b, reduction, blocks, PARTIALS, (block, u) =>
+      b.splat(element(add(mul(block, PARTIALS), u))),
     );
-    let width = PARTIALS / 2;
-    let level = partials;
-    for (; width >= 1; width /= 2) {
-      const half = width;
-      level = repeat(zero, half).map((_, i) => combine(level[i], level[i + half]));
+    for (let half = PARTIALS / 2; half >= 1; half /= 2) {
+      const wider = partials;
+      partials = repeat(zero, half).map((_, i) => combine(wider[i], wider[i + half]));
     }
-    return level[0];
+    return partials[0];
   }
-  const vectors = PARTIALS / LANES;
-  const partials = b.loop(blocks, 'reduce', repeat(zero, vectors), (j, sums) =>
-    sums.map((sum, v) => {
-      const i = add(add(mul(j, PARTIALS), v * LANES), LANE);
-      return combine(sum, b.splat(element(i)));
-    }),
+  const partials = sumBlocks(b, reduction, blocks, PARTIALS / LANES, (block, v) =>
+    b.splat(element(add(add(mul(block, PARTIALS), v * LANES), LANE))),
   );
   const quad = combine(combine(partials[0], partials[2]), combine(partials[1], partials[3]));
   const even = combine(b.lane(quad, 0), b.lane(quad, 2));
   const odd = combine(b.lane(quad, 1), b.lane(quad, 3));
   return combine(even, odd);
+}
+
+/** The partial results of whole blocks, each of `count` vectors, in one accumulator for each vector. */
+function sumBlocks(
+  b: KernelBuilder,
+  { combine, identity, isHeavy }: Reduction,
+  blocks: Index,
+  count: number,
+  vector: (block: Index, v: number) => Value,
+): Value[] {
+  const zeros = repeat(b.splat(identity), count);
+  if (!isHeavy) {
+    return b.loop(blocks, 'reduce', zeros, (j, sums) =>
+      sums.map((sum, v) => combine(sum, vector(j, v))),
+    );
+  }
+  // Side by side, long expressions would need more registers than there are: one after the other,
+  // for so many blocks at a time that what they read stays near.
+  const oneByOne = (start: Index, turns: Index | number, sums: readonly Value[]) =>
+    sums.map((sum, v) => {
+      const [next] = b.loop(turns, 'reduce', [sum], (j, [s]) => [
+        combine(s, vector(add(start, j), v)),
+      ]);
+      return next;
+    });
+  const runs = div(blocks, BLOCKS_AT_A_TIME);
+  const after = mul(runs, BLOCKS_AT_A_TIME);
+  const sums = b.loop(runs, 'reduce', zeros, (run, carried) =>
+    oneByOne(mul(run, BLOCKS_AT_A_TIME), BLOCKS_AT_A_TIME, carried),
+  );
+  return oneByOne(after, mod(blocks, BLOCKS_AT_A_TIME), sums);
 }
 
 function level(b: KernelBuilder, value: Value, lanes: number): Value {
