@@ -8,7 +8,9 @@ import { emitWasm } from './emit/wasm/program.ts';
 import { type CompileOptions, compileProgram, resolveOptions } from './program.ts';
 import { decodeProgram, encodeProgram, programKey, programStore, type WasmCode } from './store.ts';
 
+export { type CallDecision, decideCalls, type TemplateUse } from './calls.ts';
 export { emitWasm } from './emit/wasm/program.ts';
+export type { AttentionAttributes } from './kernels/attention-operands.ts';
 export { DEFAULT_TILES, type GemmTiles } from './kernels/gemm-tiles.ts';
 export { type CompileOptions, compileProgram } from './program.ts';
 export { PASSES, rewriteGraph } from './rewrite/index.ts';

@@ -43,6 +43,7 @@ const CLASSES: { readonly [K in OpName]: OpClass } = {
   sort: 'template',
   scatter: 'template',
   dot: 'template',
+  call: 'template',
 };
 
 /** True for a product whose right operand is read where it lies, once for all rows. */

@@ -11,6 +11,7 @@ import type { Kernel } from '../ir/kernel/types.ts';
 import { verifyKernel } from '../ir/kernel/verify.ts';
 import type { OutputBinding, Place, Program, Step } from '../ir/program.ts';
 import { isVar, sizeOf, type Var } from '../ir/shape.ts';
+import { decideCalls, type TemplateUse } from './calls.ts';
 import { DEFAULT_TILES, type GemmTiles } from './kernels/gemm-tiles.ts';
 import { type LoweredKernel, type LowerOptions, lowerGroup } from './lower/group-kernel.ts';
 import { groupKey } from './lower/group-key.ts';
@@ -27,6 +28,8 @@ import { dropWaits } from './schedule/waits.ts';
 export interface CompileOptions {
   /** Join operations into kernels; false gives each its own (default: TERSOR_FUSION). */
   readonly fuse?: boolean;
+  /** Which calls go to templates (default: those that are faster; none without fusion). */
+  readonly templates?: TemplateUse;
   readonly tiles?: GemmTiles;
   /** Threads that will run the program together (default 1); they never change a bit. */
   readonly threads?: number;
@@ -40,12 +43,13 @@ export type ResolvedOptions = Required<CompileOptions>;
 export function resolveOptions(options: CompileOptions): ResolvedOptions {
   const { fuse = fusionEnabled(), tiles = DEFAULT_TILES } = options;
   const { threads = 1, donations = new Map() } = options;
-  return { fuse, tiles, threads, donations };
+  const { templates = fuse ? 'faster' : 'none' } = options;
+  return { fuse, templates, tiles, threads, donations };
 }
 
 /**
- * Compiles a graph to kernels: rewrite, choose what gets memory, join into kernels, lower, plan
- * memory.
+ * Compiles a graph to kernels: give calls to templates or inline them, rewrite, choose what gets
+ * memory, join into kernels, lower, plan memory.
  *
  * @param outputs what is computed; each gets a buffer of its own
  * @param inputs buffer nodes in the order in which they will be bound; all that the outputs need
@@ -55,9 +59,10 @@ export function compileProgram(
   inputs: readonly Node[],
   options: CompileOptions = {},
 ): Program {
-  const { fuse, tiles, threads, donations } = resolveOptions(options);
+  const { fuse, templates, tiles, threads, donations } = resolveOptions(options);
   // An output must be computed by a kernel of its own even where it is an input, or another output.
-  const { outputs: bare, waits } = dropWaits(rewriteGraph(outputs));
+  const decided = decideCalls(outputs, templates).outputs;
+  const { outputs: bare, waits } = dropWaits(rewriteGraph(decided));
   const copies = bare.map(asComputed);
   const boundaries = chooseBoundaries(topological(copies), copies, fuse, waits);
   const outputIds = new Set(copies.map((n) => n.id));

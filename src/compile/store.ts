@@ -34,11 +34,11 @@ export function programKey(
   target: Target,
   outputs: readonly Node[],
   inputs: readonly BufferNode[],
-  { fuse, tiles, threads, donations }: ResolvedOptions,
+  { fuse, templates, tiles, threads, donations }: ResolvedOptions,
 ): string {
   // A graph may leave inputs unused; their number still counts, since they are bound by position.
   const types = inputs.map((node) => `${node.dtype}${formatShape(node.shape)}`);
-  const settings = { target, fuse, tiles, threads, donations: [...donations] };
+  const settings = { target, fuse, templates, tiles, threads, donations: [...donations] };
   return `${JSON.stringify(settings)}\n${types.join(' ')}\n${graphKey(outputs, inputs)}`;
 }
 

@@ -125,4 +125,10 @@ export const SAMPLES: { readonly [K in OpName]: Make } = {
   dot: ofTwo((x, y, dtype) => (isNumber(dtype) ? g.dot(x, g.permute(y, [1, 0]), 0, 1) : undefined)),
   mark: ofTwo((x, y) => g.mark(x, [y], { kind: 'stop' })),
   after: ofTwo((x, y) => g.after(x, [y])),
+  call: ofTwo((x, y, dtype) => {
+    const parameters = ['p', 'q'].map((name) => g.bufferNode(dtype, [ROWS, COLUMNS], name));
+    const [p, q] = parameters;
+    const body = g.where(g.compare('eq', p, q), p, q);
+    return g.call([y, x], { name: 'sample', parameters, body, attributes: null });
+  }),
 };

@@ -190,6 +190,7 @@ export class ExpressionLowering {
       case 'scan':
       case 'scatter':
       case 'sort':
+      case 'call':
         throw new InternalError(`${node.op} has no buffer`);
       case 'mark':
       case 'after':

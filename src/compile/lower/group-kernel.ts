@@ -8,12 +8,14 @@ import { kernelCost } from '../../ir/kernel/cost.ts';
 import { atomIndex, constant, type Index, mentions, ZERO } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Kernel, Mask } from '../../ir/kernel/types.ts';
 import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
+import type { CallResult } from '../kernels/call-template.ts';
 import { buildGemm, type Gemm } from '../kernels/gemm.ts';
 import type { GemmTiles } from '../kernels/gemm-tiles.ts';
 import { buildGemv, type Place } from '../kernels/gemv.ts';
 import { buildScan } from '../kernels/scan.ts';
 import { buildScatter } from '../kernels/scatter.ts';
 import { buildSort } from '../kernels/sort.ts';
+import { TEMPLATES } from '../kernels/templates.ts';
 import { hasFewRows, opClass } from '../op-class.ts';
 import { fusedCosts } from '../schedule/cost.ts';
 import { axisLoops, axisRuns, indexOfRuns } from './axis-runs.ts';
@@ -26,7 +28,7 @@ import { findRowCaches, type RowCache } from './row-cache.ts';
 export interface KernelPlan {
   readonly roots: readonly Node[];
   readonly stored: readonly Node[];
-  readonly core: NodeOf<'dot'> | undefined;
+  readonly core: NodeOf<'dot'> | NodeOf<'call'> | undefined;
 }
 
 export interface LoweredKernel {
@@ -48,7 +50,9 @@ export interface LowerOptions {
 /** Builds the kernel of one group. */
 export function lowerGroup(plan: KernelPlan, options: LowerOptions): LoweredKernel {
   const last = plan.roots[plan.roots.length - 1];
-  if (plan.core) return productKernel(plan, plan.core, options);
+  const { core } = plan;
+  if (core?.op === 'dot') return productKernel(plan, core, options);
+  if (core) return buildWith(plan, options, (k) => callKernel(k, plan));
   switch (last.op) {
     case 'scatter':
       return buildWith(plan, options, (k) =>
@@ -58,9 +62,38 @@ export function lowerGroup(plan: KernelPlan, options: LowerOptions): LoweredKern
       return buildWith(plan, options, (k) => buildScan(k.b, k.lowering, last, k.outs[0]));
     case 'sort':
       return buildWith(plan, options, (k) => buildSort(k.b, k.lowering, last, k.outs[0]));
+    case 'call':
+      return buildWith(plan, options, (k) => callKernel(k, plan));
     default:
       return mapKernel(plan, options);
   }
+}
+
+/** The call or calls of a group, with the pointwise work on the result of one of them. */
+function callKernel(parts: Parts, plan: KernelPlan): void {
+  const { b, lowering, outs } = parts;
+  const calls = plan.roots.filter((root) => root.op === 'call');
+  const results = calls.map((call): CallResult => {
+    const own = plan.stored.indexOf(call);
+    if (own >= 0) {
+      const write: CallResult['write'] = (at, value, mask) =>
+        b.store(outs[own], linearIndex(at, call.shape), value, mask);
+      return { call, write };
+    }
+    const epilogue = plan.stored.filter((root) => root.op !== 'call');
+    const write: CallResult['write'] = (at, value, mask) => {
+      lowering.give(call, at, value);
+      for (const root of epilogue) {
+        const out = outs[plan.stored.indexOf(root)];
+        b.store(out, linearIndex(at, root.shape), lowering.evaluate(root, at, mask), mask);
+      }
+    };
+    return { call, write };
+  });
+  const { name } = results[0].call.arg;
+  const template = TEMPLATES.get(name);
+  if (!template) throw new InternalError(`no template of the name ${name}`);
+  template.build(b, lowering, results);
 }
 
 interface Parts {
@@ -104,7 +137,7 @@ function buildWith(
 function kernelName(plan: KernelPlan): string {
   const last = plan.roots[plan.roots.length - 1];
   const parts: string[] = [];
-  if (plan.core) parts.push('dot');
+  if (plan.core) parts.push(wordOf(plan.core as Node));
   if (last !== plan.core) parts.push(wordOf(last));
   const shape = last.shape.map((d) => maxDim(d)).join('x') || '1';
   return `${parts.join('_')}_${shape}`;
@@ -117,6 +150,8 @@ function wordOf(node: Node): string {
     case 'compare':
     case 'reduce':
       return node.arg.fn;
+    case 'call':
+      return node.arg.name;
     default:
       return node.op;
   }

@@ -1,6 +1,13 @@
+import { callKey } from '../../ir/graph/print.ts';
 import type { BinaryFn, CompareFn, Node } from '../../ir/graph/types.ts';
 import { formatShape } from '../../ir/shape.ts';
 import type { Pass } from './pass.ts';
+
+function plainKey(argument: unknown): string {
+  return JSON.stringify(argument, (_k, v: unknown) =>
+    typeof v === 'number' && (Object.is(v, -0) || !Number.isFinite(v)) ? `#${1 / v}${v}` : v,
+  );
+}
 
 /** Equal operations on equal sources are one. */
 export const commonSubexpressions: Pass = {
@@ -9,9 +16,7 @@ export const commonSubexpressions: Pass = {
     const known = new Map<string, Node>();
     return (node) => {
       if (node.op === 'buffer') return node;
-      const argument = JSON.stringify(node.arg, (_k, v: unknown) =>
-        typeof v === 'number' && (Object.is(v, -0) || !Number.isFinite(v)) ? `#${1 / v}${v}` : v,
-      );
+      const argument = node.op === 'call' ? callKey(node.arg) : plainKey(node.arg);
       const src = node.src.map((s) => s.id);
       if (isCommutative(node)) src.sort((a, b) => a - b);
       const key = `${node.op}:${node.dtype}:${formatShape(node.shape)}:${argument}:${src.join(',')}`;

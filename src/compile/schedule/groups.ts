@@ -1,21 +1,24 @@
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import { shapesEqual } from '../../ir/shape.ts';
+import { sharesKernel, TEMPLATES } from '../kernels/templates.ts';
 import { opClass } from '../op-class.ts';
 import type { Boundaries } from './boundaries.ts';
 
+export type Core = NodeOf<'dot'> | NodeOf<'call'>;
+
 /** What one kernel computes. */
 export interface Group {
-  /** Roots in topological order, all of one shape when there are several. */
+  /** Roots in topological order: several calls of one family, or nodes of one shape. */
   readonly roots: readonly Node[];
-  /** The contraction whose result the roots take in registers, if any. */
-  readonly core: NodeOf<'dot'> | undefined;
+  /** The contraction or call whose result the roots take in registers, if any. */
+  readonly core: Core | undefined;
   /** The roots that must be stored: others use them, or they are outputs. */
   readonly stored: readonly Node[];
 }
 
 interface Draft {
   roots: Node[];
-  core: NodeOf<'dot'> | undefined;
+  core: Core | undefined;
 }
 
 /**
@@ -31,7 +34,7 @@ export function joinGroups(
   const { roots, reads, withReductions, waits } = boundaries;
   const groupOf = new Map<number, Draft>();
   for (const root of roots) {
-    groupOf.set(root.id, { roots: [root], core: root.op === 'dot' ? root : undefined });
+    groupOf.set(root.id, { roots: [root], core: coreOf(root) });
   }
   const group = (id: number): Draft => groupOf.get(id) as Draft;
   const readers = invert(reads);
@@ -59,6 +62,12 @@ export function joinGroups(
     }
     return false;
   };
+  const merge = (producer: Node, consumer: Node): void => {
+    const [p, c] = [group(producer.id), group(consumer.id)];
+    c.roots = [...p.roots, ...c.roots];
+    c.core ??= p.core;
+    for (const root of p.roots) groupOf.set(root.id, c);
+  };
   const join = (producer: Node, consumer: Node): void => {
     const [p, c] = [group(producer.id), group(consumer.id)];
     if (p === c || (p.core && c.core)) return;
@@ -66,10 +75,13 @@ export function joinGroups(
     // What a contraction hands over is one element at a time: no reductions beside it.
     if (core && [...p.roots, ...c.roots].some((r) => withReductions.has(r.id))) return;
     if (reachedThroughOthers(p, c)) return;
-    c.roots = [...p.roots, ...c.roots];
-    c.core = core;
-    for (const root of p.roots) groupOf.set(root.id, c);
+    merge(producer, consumer);
   };
+  const calls = roots.filter((root) => root.op === 'call');
+  calls.forEach((call, i) => {
+    const sibling = calls.slice(0, i).find((other) => sharesKernel(other, call));
+    if (sibling) merge(sibling, call);
+  });
   if (fuse) {
     for (const root of roots) {
       if (opClass(root) !== 'pointwise') continue;
@@ -78,7 +90,7 @@ export function joinGroups(
         if (!producer || read !== 'same place' || !shapesEqual(producer.shape, root.shape))
           continue;
         const alone = readers.get(id)?.size === 1 && !outputs.has(id);
-        if (producer.op === 'dot' ? alone : opClass(producer) === 'pointwise') join(producer, root);
+        if (coreOf(producer) ? alone : opClass(producer) === 'pointwise') join(producer, root);
       }
     }
   }
@@ -94,6 +106,12 @@ export function joinGroups(
     });
     return { roots: sorted, core: draft.core, stored };
   });
+}
+
+/** A node whose result pointwise work may take before it is stored. */
+function coreOf(node: Node): Core | undefined {
+  if (node.op === 'call') return TEMPLATES.get(node.arg.name)?.takesEpilogue ? node : undefined;
+  return node.op === 'dot' ? node : undefined;
 }
 
 function invert(reads: Boundaries['reads']): Map<number, Set<number>> {

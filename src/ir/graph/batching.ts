@@ -1,7 +1,9 @@
 import { bufferNode, build } from './build.ts';
 import { OPS } from './ops/table.ts';
 import { topological } from './traverse.ts';
-import type { Backward, Node, NodeOf, OpName, OpRule } from './types.ts';
+import type { Backward, BatchBuild, Node, NodeOf, OpName, OpRule } from './types.ts';
+
+const rules: BatchBuild = { ...build, batched: batchGraph };
 
 /**
  * The graph over a whole batch at once (what vmap does): every node that depends on a batched input
@@ -36,7 +38,7 @@ export function batchDependents(
       continue;
     }
     const rule = OPS[node.op] as OpRule<OpName>;
-    replaced.set(node.id, rule.batch(build, node, node.src.map(lift), size));
+    replaced.set(node.id, rule.batch(rules, node, node.src.map(lift), size));
   }
   return outputs.map((node) => replaced.get(node.id));
 }

@@ -6,6 +6,7 @@ import type {
   AxisSteps,
   BinaryFn,
   Build,
+  CallArg,
   CompareFn,
   MarkRule,
   Node,
@@ -218,6 +219,10 @@ export function nextNodeId(): number {
   return nextId;
 }
 
+export function call(src: readonly Node[], arg: CallArg): Node {
+  return makeNode('call', src, arg);
+}
+
 export function sumTo(x: Node, shape: Shape): Node {
   const axes = shape.flatMap((dim, axis) =>
     !isVar(dim) && dim === 1 && x.shape[axis] !== 1 ? [axis] : [],
@@ -254,5 +259,7 @@ export const build: Build = {
   dequantize,
   mark,
   after,
+  call,
+  parameter: bufferNode,
   sumTo,
 };

@@ -5,7 +5,9 @@ import { recompute, regionKey } from './checkpoint.ts';
 import { OPS } from './ops/table.ts';
 import { substitute } from './rebuild.ts';
 import { topological } from './traverse.ts';
-import type { Backward, Node, NodeOf, OpName, OpRule } from './types.ts';
+import type { Backward, GradientBuild, Node, NodeOf, OpName, OpRule } from './types.ts';
+
+const rules: GradientBuild = { ...build, gradients: gradientGraph };
 
 /** Gradients of the inputs from that of the result; null: there is none. */
 export type GradientRule = (g: Node) => readonly (Node | null)[];
@@ -103,7 +105,7 @@ function accumulateGradients(
 function ownGradients(node: Node, g: Node | undefined): readonly (Node | null)[] {
   if (!g) return [];
   const rule = OPS[node.op] as OpRule<OpName>;
-  return rule.gradient?.(build, node, g) ?? [];
+  return rule.gradient?.(rules, node, g) ?? [];
 }
 
 /** Sources through which gradients flow. */

@@ -30,6 +30,10 @@ export function interpretGraph(
       if (!array) throw new TypeError(`the buffer ${node.arg.name} has no value`);
       return array;
     },
+    evaluate(body, parameters, arrays) {
+      const bound = new Map(parameters.map((p, i) => [p.arg.id, arrays[i]]));
+      return interpretGraph([body], bound, vars)[0].data;
+    },
   };
   const values = new Map<number, NdArray>();
   const evaluated = (node: Node): NdArray => {

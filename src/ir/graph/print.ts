@@ -1,6 +1,6 @@
 import { formatShape, type Shape } from '../shape.ts';
 import { topological } from './traverse.ts';
-import type { Node } from './types.ts';
+import type { CallArg, Node } from './types.ts';
 
 function formatArgument(node: Node): string {
   switch (node.op) {
@@ -10,6 +10,8 @@ function formatArgument(node: Node): string {
       return node.arg.name;
     case 'var':
       return node.arg.variable.name;
+    case 'call':
+      return `${node.arg.name} ${JSON.stringify(node.arg.attributes)}`;
     case 'where':
     case 'iota':
       return '';
@@ -40,7 +42,9 @@ export function printGraph(outputs: readonly Node[]): string {
   const lines = order.map((node) => {
     const type = `${node.dtype}${formatShape(node.shape)}`;
     const parts = [nameOf(node), '=', type, node.op, formatArgument(node), ...node.src.map(nameOf)];
-    return parts.filter((p) => p !== '').join(' ');
+    const line = parts.filter((p) => p !== '').join(' ');
+    if (node.op !== 'call') return line;
+    return `${line} {\n${printGraph([node.arg.body]).replaceAll(/^/gm, '  ')}\n}`;
   });
   return [...lines, `return ${outputs.map(nameOf).join(' ')}`].join('\n');
 }
@@ -98,9 +102,32 @@ export function nodeKey(node: Node, numbers: ReadonlyMap<number, number>, isRead
 
 /** As `formatArgument`, with the bounds of symbolic sizes: programs are made for them. */
 function argumentKey(node: Node): string {
-  if (node.op === 'var') return shapeKey([node.arg.variable]);
-  if (node.op !== 'shrink') return formatArgument(node);
-  return node.arg.ranges.map(([start, length]) => `${start}+${shapeKey([length])}`).join(';');
+  switch (node.op) {
+    case 'var':
+      return shapeKey([node.arg.variable]);
+    case 'shrink':
+      return node.arg.ranges.map(([start, length]) => `${start}+${shapeKey([length])}`).join(';');
+    case 'call':
+      return callKey(node.arg);
+    default:
+      return formatArgument(node);
+  }
+}
+
+const callKeys = new WeakMap<CallArg, string>();
+
+/** All that matters of a call but its sources, as text: bodies count by what they compute. */
+export function callKey(arg: CallArg): string {
+  let key = callKeys.get(arg);
+  if (key === undefined) {
+    const { name, parameters, body, attributes, saved } = arg;
+    const bodies = saved ? [body, saved.body] : [body];
+    const graph = graphKey(bodies, parameters);
+    const names = parameters.map((p) => p.arg.name).join();
+    key = `${name}+${saved?.name}(${names})${JSON.stringify(attributes)}{${graph}}`;
+    callKeys.set(arg, key);
+  }
+  return key;
 }
 
 /**

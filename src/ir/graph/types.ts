@@ -64,6 +64,32 @@ export interface AxisSteps {
   readonly dilation: number;
 }
 
+/** Plain data, as JSON holds it. */
+export type Plain =
+  | null
+  | boolean
+  | number
+  | string
+  | readonly Plain[]
+  | { readonly [key: string]: Plain };
+
+/**
+ * A named sub-graph. The body says what is computed; a compiler may know a better way to compute it
+ * by the name, with the attributes as what it has to know.
+ */
+export interface CallArg {
+  readonly name: string;
+  /** Stand-ins for the sources, in their order and of their types; the body reads nothing else. */
+  readonly parameters: readonly NodeOf<'buffer'>[];
+  readonly body: Node;
+  readonly attributes: Plain;
+  /**
+   * Another result over the same parameters that a fast gradient would like to have (a softmax's
+   * normaliser): the calls of the gradient get it as a source.
+   */
+  readonly saved?: { readonly name: string; readonly body: Node };
+}
+
 /** The argument of each graph op. Adding an op starts here: the op table then asks for its rules. */
 export interface OpArgs {
   /** A scalar. */
@@ -123,6 +149,8 @@ export interface OpArgs {
    * a second computation apart from the first and late; at run time it costs nothing.
    */
   readonly after: null;
+  /** The body over the sources in place of its parameters. */
+  readonly call: CallArg;
 }
 
 /** How transforms of graphs treat a marked value. */
@@ -171,6 +199,12 @@ export interface NdArray {
 export interface Environment {
   buffer(node: NodeOf<'buffer'>): NdArray;
   size(dim: Shape[number]): number;
+  /** The value of a body whose parameters have these values. */
+  evaluate(
+    body: Node,
+    parameters: readonly NodeOf<'buffer'>[],
+    values: readonly NdArray[],
+  ): Float64Array;
 }
 
 /**
@@ -205,8 +239,31 @@ export interface Build {
   dequantize(packed: Node, scales: Node, zeros: Node | undefined, scheme: QuantScheme): Node;
   mark(value: Node, inputs: readonly Node[], rule: MarkRule): Node;
   after(x: Node, tokens: readonly Node[]): Node;
+  call(src: readonly Node[], arg: CallArg): Node;
+  /** A parameter of a body. */
+  parameter(dtype: DType, shape: Shape, name: string): NodeOf<'buffer'>;
   /** The sum of x over what a broadcast from `shape` (same rank) repeated: its gradient. */
   sumTo(x: Node, shape: Shape): Node;
+}
+
+/** The constructors, and the differentiation of bodies. */
+export interface GradientBuild extends Build {
+  /** Gradients of the outputs by targets; see `gradient.ts`. */
+  gradients(
+    outputs: readonly Node[],
+    upstream: readonly Node[],
+    targets: readonly Node[],
+  ): readonly Node[];
+}
+
+/** The constructors, and the batching of bodies. */
+export interface BatchBuild extends Build {
+  /** Outputs over inputs (by node id) that have one more axis; see `batching.ts`. */
+  batched(
+    outputs: readonly Node[],
+    inputs: ReadonlyMap<number, Node>,
+    size: number,
+  ): readonly Node[];
 }
 
 /** All that is known of one op. */
@@ -214,9 +271,9 @@ export interface OpRule<K extends OpName> {
   /** Type and shape of the result; throws a TypeError that names op and operand. Also the verifier. */
   infer(src: readonly Node[], arg: OpArgs[K]): { dtype: DType; shape: Shape };
   /** Gradients of the sources from that of the result; null: there is none (integers, steps). */
-  gradient: ((b: Build, node: NodeOf<K>, g: Node) => readonly (Node | null)[]) | null;
+  gradient: ((b: GradientBuild, node: NodeOf<K>, g: Node) => readonly (Node | null)[]) | null;
   /** The op over sources that all have one more axis in front, of the given size. */
-  batch(b: Build, node: NodeOf<K>, src: readonly Node[], size: number): Node;
+  batch(b: BatchBuild, node: NodeOf<K>, src: readonly Node[], size: number): Node;
   /** The definition: plain loops over doubles; the caller rounds the result to the node's type. */
   interpret(
     node: NodeOf<K>,

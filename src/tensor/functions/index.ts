@@ -16,7 +16,12 @@ export {
   swiglu,
 } from './activations.ts';
 export { adaptiveAvgPool1d, adaptiveAvgPool2d } from './adaptive-pooling.ts';
-export { type AttentionOptions, scaledDotProductAttention } from './attention.ts';
+export {
+  type AttentionOptions,
+  type PagedAttentionOptions,
+  pagedAttention,
+  scaledDotProductAttention,
+} from './attention.ts';
 export { castSaturating } from './cast.ts';
 export { embedding, oneHot } from './categorical.ts';
 export {

@@ -1,4 +1,5 @@
 import type { OpName, OpRule } from '../types.ts';
+import { call } from './call.ts';
 import { dequantize } from './dequantize.ts';
 import { dot } from './dot.ts';
 import { binary, bitcast, cast, compare, unary, where } from './elementwise.ts';
@@ -42,4 +43,5 @@ export const OPS: { readonly [K in OpName]: OpRule<K> } = {
   dequantize,
   mark,
   after,
+  call,
 };

@@ -1,0 +1,198 @@
+import type { KernelBuilder } from '../../ir/kernel/builder.ts';
+import {
+  add,
+  constant,
+  div,
+  type Index,
+  LANE,
+  LANES,
+  mul,
+  range,
+  sub,
+  ZERO,
+} from '../../ir/kernel/index-expr.ts';
+import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
+
+/** The least multiple of a vector's lanes. */
+export function padded(count: number): number {
+  return Math.ceil(count / LANES) * LANES;
+}
+
+/** 1 where x >= 0, else 0: (x + p) div p with p larger than x can be either way. */
+function holds(x: Index): Index {
+  const { min, max } = range(x);
+  if (max < 0 || min >= 0) return constant(max < 0 ? 0 : 1);
+  const p = 2 ** Math.ceil(Math.log2(Math.max(max, -min) + 1));
+  return div(add(x, p), p);
+}
+
+/** Runs `body` where x >= 0: a loop of one turn or none. */
+export function when(b: KernelBuilder, x: Index, body: () => void): void {
+  const turns = holds(x);
+  if (!turns.isConstant) b.loop(turns, 'serial', [], body);
+  else if (turns.constant > 0) body();
+}
+
+/** How many of 0, step, 2 step, ... (`count` of them) are at most x. */
+export function stepsUpTo(x: Index, step: number, count: number): Index {
+  let sum: Index = ZERO;
+  for (let i = 0; i < count; i++) sum = add(sum, holds(sub(x, i * step)));
+  return sum;
+}
+
+/** Left and right operands of a register tile's product. */
+export interface TileProduct {
+  /** Terms of each sum. */
+  readonly terms: Index | number;
+  readonly rows: number;
+  readonly vectors: number;
+  /** Row i, vector v at i * vectors + v. */
+  readonly inits: readonly Value[];
+  /** Factor of row i in term k, a single value. */
+  readonly left: (k: Index, i: number) => Value;
+  readonly right: (k: Index, v: number) => Value;
+}
+
+/** init + sum over k of left x right, each element in one accumulator in the order of k. */
+export function multiplyTile(b: KernelBuilder, tile: TileProduct): Value[] {
+  const { terms, rows, vectors, inits, left, right } = tile;
+  return b.loop(terms, 'reduce', inits, (k, sums) => {
+    const columns = Array.from({ length: vectors }, (_, v) => right(k, v));
+    const next = [...sums];
+    for (let i = 0; i < rows; i++) {
+      const factor = b.splat(left(k, i));
+      columns.forEach((column, v) => {
+        next[i * vectors + v] = b.fma(factor, column, sums[i * vectors + v]);
+      });
+    }
+    return next;
+  });
+}
+
+/** Register tiles: accumulators and operands fit in 15 registers (see `gemm.ts`). */
+export function vectorsFor(rows: number): number {
+  return rows > 2 ? 2 : 4;
+}
+
+/** Calls `panel` for each run of `vectors` whole vectors, and for the shorter one that is left. */
+export function eachPanel(
+  b: KernelBuilder,
+  columns: number,
+  vectors: number,
+  panel: (column: Index, vectors: number) => void,
+): void {
+  const width = vectors * LANES;
+  const whole = Math.floor(columns / width);
+  b.loop(whole, 'serial', [], (p) => panel(mul(p, width), vectors));
+  const rest = (columns - whole * width) / LANES;
+  if (rest > 0) panel(constant(whole * width), rest);
+}
+
+/** Adds left x right to a tile [rows, stride] in memory, after multiplying it by `factors`. */
+export function accumulate(
+  b: KernelBuilder,
+  target: Buffer,
+  row: Index,
+  stride: number,
+  product: {
+    readonly terms: Index | number;
+    readonly rows: number;
+    readonly left: (k: Index, i: number) => Value;
+    readonly right: (k: Index, column: Index) => Value;
+    readonly factors?: readonly Value[];
+  },
+): void {
+  const { terms, rows, left, right, factors } = product;
+  eachPanel(b, stride, vectorsFor(rows), (column, vectors) => {
+    const places = Array.from({ length: rows * vectors }, (_, t) => {
+      const at = add(add(column, LANE), (t % vectors) * LANES);
+      return add(mul(add(row, Math.floor(t / vectors)), stride), at);
+    });
+    const inits = places.map((place, t) => {
+      const old = b.load(target, place);
+      return factors ? b.binary('mul', old, b.splat(factors[Math.floor(t / vectors)])) : old;
+    });
+    const sums = multiplyTile(b, {
+      terms,
+      rows,
+      vectors,
+      inits,
+      left,
+      right: (k, v) => right(k, add(add(column, LANE), v * LANES)),
+    });
+    places.forEach((place, t) => {
+      b.store(target, place, sums[t]);
+    });
+  });
+}
+
+/** Sets a whole local buffer. */
+export function fill(b: KernelBuilder, target: Buffer, value: number): void {
+  const vector = b.splat(b.const('f32', value));
+  const whole = Math.floor(target.size / LANES);
+  b.loop(whole, 'serial', [], (i) => b.store(target, add(mul(i, LANES), LANE), vector));
+  for (let i = whole * LANES; i < target.size; i++) {
+    b.store(target, constant(i), b.const('f32', value));
+  }
+}
+
+/** A value where conditions hold, zero elsewhere: what was read beyond the end may be anything. */
+export function zeroUnless(b: KernelBuilder, mask: Mask, value: Value): Value {
+  const zero = b.const('i32', 0);
+  return mask.reduce(
+    (v, m) => b.select(b.compare('le', zero, b.index(m)), v, b.const('f32', 0)),
+    value,
+  );
+}
+
+/** Where the rows of an operand go. */
+export interface Packing {
+  readonly rows: number;
+  readonly width: number;
+  /** Row and columns (with the lane); under the mask. */
+  readonly read: (row: Index, column: Index, mask: Mask) => Value;
+  /** Rows for which this is negative are zeros. */
+  readonly inside: (row: Index) => Index;
+  readonly factor?: number;
+  /** [rows, padded width], from a first row on. */
+  readonly plain?: Buffer | undefined;
+  readonly first?: Index;
+  /** [padded width, rows] */
+  readonly turned?: Buffer | undefined;
+}
+
+/** Copies rows of an operand, as they lie or turned, so that tiles read them one after the other. */
+export function pack(b: KernelBuilder, packing: Packing): void {
+  const { rows, width, read, inside, factor, plain, first, turned } = packing;
+  const stride = padded(width);
+  b.loop(rows, 'serial', [], (row) => {
+    const valid = [inside(row)].filter((m) => range(m).min < 0);
+    const copy = (column: Index, mask: Mask) => {
+      const value = zeroUnless(b, valid, b.splat(read(row, column, [...valid, ...mask])));
+      const scaled =
+        factor === undefined ? value : b.binary('mul', value, b.const('f32', Math.fround(factor)));
+      if (plain) b.store(plain, add(mul(add(row, first ?? 0), stride), column), scaled);
+      if (turned) b.store(turned, add(mul(column, rows), row), scaled);
+    };
+    eachVector(b, width, copy);
+  });
+}
+
+/** Calls `body` for whole vectors of columns, then for the rest under a mask. */
+export function eachVector(
+  b: KernelBuilder,
+  width: number,
+  body: (column: Index, mask: Mask) => void,
+): void {
+  const whole = Math.floor(width / LANES);
+  b.loop(whole, 'serial', [], (i) => body(add(mul(i, LANES), LANE), []));
+  const rest = add(LANE, whole * LANES);
+  if (width > whole * LANES) body(rest, [sub(constant(width - 1), rest)]);
+}
+
+/** The sum of a vector's lanes, in the order of all reductions. */
+export function sumLanes(b: KernelBuilder, x: Value): Value {
+  const even = b.binary('add', b.lane(x, 0), b.lane(x, 2));
+  const odd = b.binary('add', b.lane(x, 1), b.lane(x, 3));
+  return b.binary('add', even, odd);
+}
