@@ -25,6 +25,8 @@ const PACK = 0.4;
 const READ_AGAIN = 0.02;
 /** Each further size of piece is code of its own. */
 const VARIANT = 1.03;
+/** Threads are not equally fast at all times: the larger the last piece, the longer some wait. */
+const UNEVEN_THREADS = 0.06;
 /** Smaller pieces spend their time on packing. */
 const FEWEST_ROW_TILES = 8;
 const FEWEST_PANELS = 4;
@@ -80,12 +82,16 @@ function estimate(
   return work * batch * idle(batch, cut, threads) * variants;
 }
 
-/** By how much the longest share exceeds the mean, threads taking pieces as they come. */
+/**
+ * By how much the longest share exceeds the mean, threads taking pieces as they come; 1 for one
+ * thread.
+ */
 function idle(
   batch: number,
   cut: { panels: number; columns: number; rowTiles: number; rows: number },
   threads: number,
 ): number {
+  if (threads === 1) return 1;
   const shares = new Array<number>(threads).fill(0);
   let total = 0;
   const deal = (size: number, piece: number, take: (part: number) => void) => {
@@ -102,5 +108,7 @@ function idle(
     );
   }
   // Nothing to do, in a batch of none: shared evenly.
-  return total === 0 ? 1 : (Math.max(...shares) * threads) / total;
+  return total === 0
+    ? 1
+    : ((Math.max(...shares) + UNEVEN_THREADS * cut.rows * cut.columns) * threads) / total;
 }
