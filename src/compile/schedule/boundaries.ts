@@ -24,8 +24,9 @@ export interface Boundaries {
 
 /** An expression of at least this many instructions is not computed twice. */
 const WORTH_STORING = 2;
-/** Nor is one of this many repeated over rows. */
+/** Nor is one of this many repeated over rows, unless all repetitions are few. */
 const WORTH_STORING_REPEATED = 4;
+const FEW_INSTRUCTIONS = 2 ** 17;
 
 /**
  * Decides which nodes get memory. All others are computed inside the kernels that use them:
@@ -55,7 +56,8 @@ function firstRoots(order: readonly Node[], outputs: readonly Node[], fuse: bool
   const roots = new Set(outputs.map((n) => n.id));
   const consumers = new Map<number, Set<number>>();
   const users = new Map<number, number>();
-  const repeated = new Set<number>();
+  /** Elements that repetitions ask for, by node. */
+  const repeated = new Map<number, number>();
   const operands = new Set<number>();
   const costs = fusedCosts(order);
   const consumersOf = (node: Node) => {
@@ -78,12 +80,17 @@ function firstRoots(order: readonly Node[], outputs: readonly Node[], fuse: bool
       (kind === 'pointwise' &&
         (shared || operands.has(node.id)) &&
         (cost >= WORTH_STORING || soleDot(node))) ||
-      (kind === 'pointwise' && repeated.has(node.id) && cost >= WORTH_STORING_REPEATED) ||
+      (kind === 'pointwise' &&
+        cost >= WORTH_STORING_REPEATED &&
+        cost * (repeated.get(node.id) ?? 0) >= FEW_INSTRUCTIONS) ||
       (!fuse && (kind === 'pointwise' || kind === 'reduce'));
     if (worthwhile) roots.add(node.id);
     const through = roots.has(node.id) ? [node.id] : [...consumersOf(node)];
     for (const source of node.src) for (const id of through) consumersOf(source).add(id);
-    if (node.op === 'expand' && repeatsRows(node)) repeated.add(belowMoves(node).id);
+    if (node.op === 'expand' && repeatsRows(node)) {
+      const source = belowMoves(node);
+      repeated.set(source.id, Math.max(repeated.get(source.id) ?? 0, sizeOf(node.shape)));
+    }
     // A template reads its operands block by block, some of them several times.
     if (kind === 'template') {
       for (const s of readOften(node)) operands.add(operandOf(s).id);
@@ -168,7 +175,10 @@ function inspect(
   const domainKey = domain.map((i) => i.key).join();
   const mayReduce = opClass(root) !== 'template';
 
-  const visit = (node: Node, index: readonly Index[]): void => {
+  /** A summand has become a root: what was found below it is another kernel's. */
+  let again = false;
+
+  const visit = (node: Node, index: readonly Index[], around?: Node): void => {
     const where = index.map((i) => i.key).join();
     const key = `${node.id}@${where}`;
     if (visited.has(key)) return;
@@ -183,13 +193,13 @@ function inspect(
       case 'leaf':
         return;
       case 'move':
-        visit(node.src[0], pushIndex(node, index).index);
+        visit(node.src[0], pushIndex(node, index).index, around);
         return;
       case 'pointwise':
-        if (node.op === 'gather') visitGather(node, index);
+        if (node.op === 'gather') visitGather(node, index, around);
         else if (node.op === 'quantize' || node.op === 'dequantize') {
-          for (const read of quantizedReads(node, index)) visit(read.source, read.index);
-        } else for (const source of node.src) visit(source, index);
+          for (const read of quantizedReads(node, index)) visit(read.source, read.index, around);
+        } else for (const source of node.src) visit(source, index, around);
         return;
       case 'reduce':
         if (node !== root) {
@@ -197,6 +207,12 @@ function inspect(
             mayReduce &&
             oncePerResult(root, node, index) &&
             (evaluated.get(node.id) ?? where) === where;
+          const summand = around && summandToStore(around, node);
+          if (!once && summand) {
+            roots.add(summand.id);
+            again = true;
+            return;
+          }
           if (!once) {
             roots.add(node.id);
             reads.set(node.id, 'elsewhere');
@@ -222,11 +238,12 @@ function inspect(
     visit(
       x,
       x.shape.map((dim, axis) => (node.arg.axes.includes(axis) ? fresh(dim) : index[axis])),
+      node,
     );
   };
-  const visitGather = (node: Node, index: readonly Index[]) => {
+  const visitGather = (node: Node, index: readonly Index[], around?: Node) => {
     if (node.op !== 'gather') return;
-    visit(node.src[1], index);
+    visit(node.src[1], index, around);
     const data = atomIndex({
       kind: 'data',
       value: node.id,
@@ -236,6 +253,7 @@ function inspect(
     visit(
       node.src[0],
       index.map((i, axis) => (axis === node.arg.axis ? data : i)),
+      around,
     );
   };
   /** A template reads its sources over their own domains. */
@@ -246,7 +264,18 @@ function inspect(
     }
   };
   visit(root, domain);
-  return { reads, reductions };
+  return again ? inspect(root, roots) : { reads, reductions };
+}
+
+/**
+ * A mean of what is itself made of reductions (of losses): storing each summand takes one kernel and
+ * one array, where storing the reductions below it would take several. Undefined where summands are
+ * more than the results below.
+ */
+function summandToStore(outer: Node, inner: Node): Node | undefined {
+  const summand = belowMoves(outer.src[0]);
+  const fits = sizeOf(outer.src[0].shape) <= sizeOf(inner.shape);
+  return fits && opClass(summand) === 'pointwise' ? summand : undefined;
 }
 
 /** True when a reduction's index uses just the outer axes of the root: one result for each turn. */

@@ -38,6 +38,7 @@ export {
   crossEntropy,
   nllLoss,
 } from './cross-entropy.ts';
+export { type DropoutOptions, dropout } from './dropout.ts';
 export { einsum } from './einsum.ts';
 export { diag, diagEmbed, diff, meshgrid, outer } from './grids.ts';
 export { col2im, im2col, type PatchOptions } from './im2col.ts';
