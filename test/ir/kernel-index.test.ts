@@ -337,4 +337,11 @@ describe('bounds of indices', () => {
     expect(proveNonNegative(sub(constant(33), place), mask)).toBe(false);
     expect(proveNonNegative(place, mask.slice(1))).toBe(false);
   });
+
+  test('a condition on an even number proves what its half does', () => {
+    const i = loop(0, constant(4));
+    const mask = [sub(mul(i, 2), 5)];
+    expect(proveNonNegative(sub(mul(i, 7), 21), mask)).toBe(true);
+    expect(proveNonNegative(sub(mul(i, 7), 22), mask)).toBe(false);
+  });
 });

@@ -167,6 +167,14 @@ function gcd(a: number, b: number): number {
   return x;
 }
 
+/** A condition x >= 0 in lowest terms: 2 i - 5 >= 0 is i - 3 >= 0, since i is an integer. */
+export function lowestTerms(x: Index): Index {
+  const g = x.terms.reduce((f, t) => gcd(f, t.coefficient), 0);
+  if (g <= 1) return x;
+  const terms = x.terms.map((t) => ({ atom: t.atom, coefficient: t.coefficient / g }));
+  return new Index(terms, Math.floor(x.constant / g));
+}
+
 /** x = by * quotient + remainder, the remainder with only the terms that `by` does not divide. */
 function split(x: Index, by: number): { quotient: Index; remainder: Index } {
   const whole = x.terms.filter((t) => t.coefficient % by === 0);

@@ -2,6 +2,7 @@ import {
   add,
   constant,
   type Index,
+  lowestTerms,
   mul,
   range,
   sub,
@@ -75,7 +76,8 @@ function hasDividedLoop(x: Index): boolean {
 export function proveNonNegative(x: Index, mask: Mask): boolean {
   // Intervals alone nearly always do, and cost the least.
   if (range(x).min >= 0 || smallest(x) >= 0) return true;
-  return mask.some((condition, i) => {
+  return mask.some((given, i) => {
+    const condition = lowestTerms(given);
     // Order does not matter in a sum, so only later conditions are tried with this one.
     const rest = mask.slice(i + 1);
     return multiples(x, condition).some((factor) =>
