@@ -1,8 +1,7 @@
 import { type BlockType, FunctionBuilder, type ValType } from '../../../asm/index.ts';
-import { InternalError } from '../../../base/errors.ts';
 import { DTYPES } from '../../../ir/dtype.ts';
 import { blockCost } from '../../../ir/kernel/cost.ts';
-import { type Atom, type Index, LANES, range, type Term } from '../../../ir/kernel/index-expr.ts';
+import { type Index, LANES } from '../../../ir/kernel/index-expr.ts';
 import { sharedLoops } from '../../../ir/kernel/threads.ts';
 import type {
   Buffer,
@@ -15,14 +14,9 @@ import type {
   Value,
 } from '../../../ir/kernel/types.ts';
 import { FAILURE_RECORD } from '../../../ir/program.ts';
-import {
-  AddressPlan,
-  growsOnly,
-  type MovingPointer,
-  type Pointer,
-  pointerOf,
-} from './addresses.ts';
+import { AddressPlan, type MovingPointer, type Pointer } from './addresses.ts';
 import { type EmitOptions, type Emitter, wasmType } from './emitter.ts';
+import { IndexEmitter } from './indices.ts';
 import { emitLoad, emitStore } from './memory.ts';
 import { countUses, type Uses } from './uses.ts';
 import { emitOperation } from './values.ts';
@@ -40,9 +34,6 @@ const PIECES = 4;
 /** Fewer instructions than this are not worth a turn at the counter. */
 const LEAST_PIECE = 4000;
 
-/** Locals known in one block: addresses and parts of indices, by key. */
-type Known = Map<string, number>;
-
 class KernelEmitter implements Emitter {
   readonly f: FunctionBuilder;
   readonly options: EmitOptions;
@@ -50,21 +41,15 @@ class KernelEmitter implements Emitter {
   readonly #uses: Uses;
   readonly #plan: AddressPlan;
   readonly #locals = new Map<Value, number>();
-  readonly #buffers = new Map<number, number>();
-  readonly #vars = new Map<string, number>();
-  /** Locals of loop counters, by atom key. */
-  readonly #counters = new Map<string, number>();
-  /** Locals of checked indices, by atom key. */
-  readonly #data = new Map<string, number>();
+  readonly #indices: IndexEmitter;
   /** Loops whose turns threads share, in order of their counters. */
   readonly #shared: readonly Loop[];
   readonly #counterBase: number;
   readonly #threads: number;
-  #known: Known[] = [new Map()];
 
   constructor(kernel: Kernel, options: EmitOptions) {
-    const buffers = [...kernel.buffers, ...kernel.locals];
-    const params = [...buffers, ...kernel.vars].map((): ValType => 'i32');
+    const { buffers, locals, vars } = kernel;
+    const params = [...buffers, ...locals, ...vars].map((): ValType => 'i32');
     this.#counterBase = params.length;
     this.#threads = params.length + 1;
     if (options.shared) params.push('i32', 'i32');
@@ -72,12 +57,7 @@ class KernelEmitter implements Emitter {
     this.f = new FunctionBuilder({ params, results: [] });
     this.options = options;
     this.#kernel = kernel;
-    buffers.forEach((buffer, i) => {
-      this.#buffers.set(buffer.id, i);
-    });
-    kernel.vars.forEach((v, i) => {
-      this.#vars.set(v.name, buffers.length + i);
-    });
+    this.#indices = new IndexEmitter(this.f, kernel);
     this.#uses = countUses(kernel.body);
     this.#plan = new AddressPlan(kernel.body);
   }
@@ -164,7 +144,7 @@ class KernelEmitter implements Emitter {
       f.emit('select').emit('local.set', local);
     });
     this.#locals.set(value, local);
-    this.#data.set(`data${value.id}`, local);
+    this.#indices.define(`data${value.id}`, local);
   }
 
   #store(store: Store): void {
@@ -178,11 +158,7 @@ class KernelEmitter implements Emitter {
 
   /** An `if`. Addresses computed in a branch are unknown after it: it may not have run. */
   branch(then: () => void, otherwise?: () => void, type?: BlockType): void {
-    const apart = (body: () => void) => () => {
-      this.#known.push(new Map());
-      body();
-      this.#known.pop();
-    };
+    const apart = (body: () => void) => () => this.#indices.inside(body);
     this.f.if(apart(then), otherwise && apart(otherwise), type);
   }
 
@@ -196,9 +172,9 @@ class KernelEmitter implements Emitter {
 
   #loop(loop: Loop): void {
     const addresses = this.#plan.of(loop);
-    for (const pointer of addresses.fixed) this.#pointer(pointer);
+    for (const pointer of addresses.fixed) this.#indices.pointer(pointer);
     const counter = this.f.local('i32');
-    this.#counters.set(loop.atom.key, counter);
+    this.#indices.define(loop.atom.key, counter);
     const number = this.#shared.indexOf(loop);
     if (number < 0) this.#wholeLoop(loop, addresses.moving, counter);
     else this.#sharedLoop(loop, addresses.moving, counter, number);
@@ -218,7 +194,7 @@ class KernelEmitter implements Emitter {
       this.#locals.set(result, local);
     }
     const moving = this.#startPointers(pointers);
-    const end = extent.isConstant ? undefined : this.#extent(extent);
+    const end = extent.isConstant ? undefined : this.#indices.held(extent);
     f.emit('i32.const', 0).emit('local.set', counter);
     const pushEnd = () => {
       if (end === undefined) f.emit('i32.const', extent.constant);
@@ -249,7 +225,7 @@ class KernelEmitter implements Emitter {
   ): void {
     const { f } = this;
     const [end, piece, first, last] = [
-      this.#extent(loop.atom.extent),
+      this.#indices.held(loop.atom.extent),
       f.local('i32'),
       f.local('i32'),
       f.local('i32'),
@@ -287,7 +263,7 @@ class KernelEmitter implements Emitter {
   #startPointers(pointers: readonly MovingPointer[]) {
     return pointers.map(({ pointer, start, step }) => {
       const local = this.f.local('i32');
-      this.#pushPointer(start);
+      this.#indices.pushPointer(start);
       this.f.emit('local.set', local);
       return { pointer, local, bytes: step * DTYPES[pointer.buffer.dtype].bytes };
     });
@@ -302,8 +278,7 @@ class KernelEmitter implements Emitter {
     carry: () => void = () => {},
   ): void {
     const { f } = this;
-    f.loop(() => {
-      this.#known.push(new Map(moving.map((m) => [m.pointer.key, m.local])));
+    const turn = () => {
       this.#block(loop.body);
       carry();
       for (const { local, bytes } of moving) {
@@ -315,141 +290,16 @@ class KernelEmitter implements Emitter {
       f.emit('local.get', counter).emit('i32.const', 1).emit('i32.add').emit('local.tee', counter);
       pushEnd();
       f.emit('i32.lt_s').emit('br_if', 0);
-      this.#known.pop();
-    });
-  }
-
-  #extent(extent: Index): number {
-    const local = this.f.local('i32');
-    this.pushIndex(extent);
-    this.f.emit('local.set', local);
-    return local;
-  }
-
-  /** Leaves the address of an element on the stack; returns the offset the instruction must add. */
-  pushAddress(buffer: Buffer, index: Index): number {
-    const { bytes } = DTYPES[buffer.dtype];
-    this.f.emit('local.get', this.#pointer(pointerOf(buffer, index)));
-    if (growsOnly(index)) return index.constant * bytes;
-    this.f.emit('i32.const', index.constant * bytes).emit('i32.add');
-    return 0;
-  }
-
-  /** The local that holds a pointer, computed here when no open block has it. */
-  #pointer(pointer: Pointer): number {
-    if (pointer.terms.length === 0) return this.#bufferLocal(pointer.buffer);
-    const known = this.#lookup(pointer.key);
-    if (known !== undefined) return known;
-    const local = this.f.local('i32');
-    this.#pushPointer(pointer);
-    this.f.emit('local.set', local);
-    this.#remember(pointer.key, local);
-    return local;
-  }
-
-  #bufferLocal(buffer: Buffer): number {
-    const local = this.#buffers.get(buffer.id);
-    if (local === undefined) throw new InternalError(`buffer ${buffer.name} is no parameter`);
-    return local;
-  }
-
-  #pushPointer(pointer: Pointer): void {
-    const known = this.#lookup(pointer.key);
-    if (known !== undefined) {
-      this.f.emit('local.get', known);
-      return;
-    }
-    this.f.emit('local.get', this.#bufferLocal(pointer.buffer));
-    const { bytes } = DTYPES[pointer.buffer.dtype];
-    for (const term of pointer.terms) {
-      this.#pushTerm(term, bytes);
-      this.f.emit('i32.add');
-    }
-  }
-
-  #lookup(key: string): number | undefined {
-    for (const block of this.#known) {
-      const local = block.get(key);
-      if (local !== undefined) return local;
-    }
-    return undefined;
-  }
-
-  #remember(key: string, local: number): void {
-    this.#known[this.#known.length - 1].set(key, local);
+    };
+    const known = new Map(moving.map((m) => [m.pointer.key, m.local]));
+    f.loop(() => this.#indices.inside(turn, known));
   }
 
   pushIndex(index: Index): void {
-    const { f } = this;
-    if (index.isConstant) {
-      f.emit('i32.const', index.constant);
-      return;
-    }
-    index.terms.forEach((term, i) => {
-      this.#pushTerm(term, 1);
-      if (i > 0) f.emit('i32.add');
-    });
-    if (index.constant !== 0) f.emit('i32.const', index.constant).emit('i32.add');
+    this.#indices.pushIndex(index);
   }
 
-  #pushTerm({ atom, coefficient }: Term, scale: number): void {
-    this.#pushAtom(atom);
-    const factor = coefficient * scale;
-    if (factor !== 1) this.f.emit('i32.const', factor).emit('i32.mul');
-  }
-
-  #pushAtom(atom: Atom): void {
-    const { f } = this;
-    switch (atom.kind) {
-      case 'loop':
-        f.emit('local.get', this.#require(this.#counters, atom.key));
-        return;
-      case 'var':
-        f.emit('local.get', this.#require(this.#vars, atom.variable.name));
-        return;
-      case 'data':
-        f.emit('local.get', this.#require(this.#data, atom.key));
-        return;
-      case 'div':
-      case 'mod': {
-        let local = this.#lookup(atom.key);
-        if (local === undefined) {
-          local = f.local('i32');
-          this.#pushDivision(atom.kind, atom.of, atom.by);
-          f.emit('local.set', local);
-          this.#remember(atom.key, local);
-        }
-        f.emit('local.get', local);
-        return;
-      }
-      case 'lane':
-        throw new InternalError('an address must not hold the lane');
-      default:
-        atom satisfies never;
-    }
-  }
-
-  #require(map: ReadonlyMap<string, number>, key: string): number {
-    const local = map.get(key);
-    if (local === undefined) throw new InternalError(`${key} has no local here`);
-    return local;
-  }
-
-  /** Floor division and its remainder: unsigned instructions once the operand cannot be negative. */
-  #pushDivision(kind: 'div' | 'mod', of: Index, by: number): void {
-    const { f } = this;
-    const shift = Math.max(0, Math.ceil(-range(of).min / by)) * by;
-    this.pushIndex(of);
-    if (shift > 0) f.emit('i32.const', shift).emit('i32.add');
-    const power = Math.log2(by);
-    const isPower = Number.isInteger(power);
-    if (kind === 'mod') {
-      if (isPower) f.emit('i32.const', by - 1).emit('i32.and');
-      else f.emit('i32.const', by).emit('i32.rem_u');
-      return;
-    }
-    if (isPower) f.emit('i32.const', power).emit('i32.shr_u');
-    else f.emit('i32.const', by).emit('i32.div_u');
-    if (shift > 0) f.emit('i32.const', shift / by).emit('i32.sub');
+  pushAddress(buffer: Buffer, index: Index): number {
+    return this.#indices.pushAddress(buffer, index);
   }
 }
