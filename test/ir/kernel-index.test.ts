@@ -344,4 +344,13 @@ describe('bounds of indices', () => {
     expect(proveNonNegative(sub(mul(i, 7), 21), mask)).toBe(true);
     expect(proveNonNegative(sub(mul(i, 7), 22), mask)).toBe(false);
   });
+
+  test('a row that is a quotient, masked, proves a place in it', () => {
+    const [outer, inner] = [loop(0, constant(6)), loop(1, constant(8))];
+    const place = sub(add(mul(outer, 32), inner), 4);
+    const row = sub(add(mul(outer, 8), div(inner, 4)), 1);
+    expect(proveNonNegative(place, [row])).toBe(true);
+    expect(proveNonNegative(sub(place, 1), [row])).toBe(false);
+    expect(proveNonNegative(place, [])).toBe(false);
+  });
 });

@@ -11,6 +11,7 @@ import {
   div,
   hasLane,
   type Index,
+  laneStep,
   mod,
   range,
   sub,
@@ -144,7 +145,7 @@ export class ExpressionLowering {
     const buffer = this.#sources.bufferOf(node);
     if (buffer) {
       const place = linearIndex(index, node.shape);
-      return b.load(buffer, place, guarded(place, buffer.size, mask));
+      return this.#read(buffer, place, mask);
     }
     const source = (i: number) => this.evaluate(node.src[i], index, mask);
     switch (node.op) {
@@ -198,6 +199,22 @@ export class ExpressionLowering {
       default:
         return node satisfies never;
     }
+  }
+
+  /** Lanes that the mask or the place treats apart are read apart, each with its own proof. */
+  #read(buffer: Buffer, place: Index, mask: Mask): Value {
+    const b = this.#b;
+    const asked = mask.filter((m) => range(m).min < 0);
+    if (asked.some(hasLane) || (hasLane(place) && !laneStep(place))) {
+      const one = (lane: number) =>
+        this.#read(
+          buffer,
+          atLane(place, lane),
+          mask.map((m) => atLane(m, lane)),
+        );
+      return b.pack(eachLane(one));
+    }
+    return b.load(buffer, place, guarded(place, buffer.size, asked));
   }
 
   #cast(x: Value, node: NodeOf<'cast'>): Value {
@@ -300,9 +317,7 @@ export class ExpressionLowering {
 function guarded(place: Index, size: number, mask: Mask): Mask {
   if (mask.length === 0) return mask;
   const room = sub(constant(size - 1), place);
-  // What holds anyhow will not be part of the access, so the proof must do without it.
-  const asked = mask.filter((m) => range(m).min < 0);
-  if (proveNonNegative(place, asked) && proveNonNegative(room, asked)) return mask;
+  if (proveNonNegative(place, mask) && proveNonNegative(room, mask)) return mask;
   return [...mask, place, room];
 }
 

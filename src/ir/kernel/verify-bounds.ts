@@ -1,5 +1,6 @@
 import {
   add,
+  atomIndex,
   constant,
   type Index,
   lowestTerms,
@@ -75,7 +76,7 @@ function hasDividedLoop(x: Index): boolean {
  */
 export function proveNonNegative(x: Index, mask: Mask): boolean {
   // Intervals alone nearly always do, and cost the least.
-  if (range(x).min >= 0 || smallest(x) >= 0) return true;
+  if (range(x).min >= 0 || smallest(x) >= 0 || isRemainder(x)) return true;
   return mask.some((given, i) => {
     const condition = lowestTerms(given);
     // Order does not matter in a sum, so only later conditions are tried with this one.
@@ -83,6 +84,16 @@ export function proveNonNegative(x: Index, mask: Mask): boolean {
     return multiples(x, condition).some((factor) =>
       proveNonNegative(sub(x, mul(condition, factor)), rest),
     );
+  });
+}
+
+/** Whether x is k (y - by floor(y / by)) and something that is >= 0: a remainder is never negative. */
+function isRemainder(x: Index): boolean {
+  return x.terms.some(({ atom, coefficient }) => {
+    if (atom.kind !== 'div' || coefficient >= 0 || coefficient % atom.by !== 0) return false;
+    const k = -coefficient / atom.by;
+    const rest = sub(sub(x, mul(atomIndex(atom), coefficient)), mul(atom.of, k));
+    return range(rest).min >= 0;
   });
 }
 
