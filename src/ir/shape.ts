@@ -89,7 +89,8 @@ export function broadcastShapes(where: string, a: Shape, b: Shape): Shape {
 /** An axis in 0..rank-1; negative counts from the end. */
 export function checkAxis(where: string, axis: number, rank: number): number {
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
-    throw badArgument(where, 'axis', axis, `an integer from ${-rank} to ${rank - 1}`);
+    const expected = `an integer from ${-rank} to ${rank - 1}`;
+    throw badArgument(where, 'axis', axis, rank === 0 ? 'none: a scalar has no axes' : expected);
   }
   return axis < 0 ? axis + rank : axis;
 }

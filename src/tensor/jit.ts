@@ -39,7 +39,8 @@ export interface CallOptions {
   /**
    * Cancels the call: while it waits at once, while it runs between kernels. The call then rejects
    * with the signal's reason and has changed nothing. Once the step has begun to write its results
-   * over cells it runs to its end, and succeeds.
+   * over cells it runs to its end, and succeeds. Where the function runs as it is, since gradients
+   * are wanted of what it reads, the signal is looked at once, before it begins.
    */
   readonly signal?: AbortSignal | undefined;
 }
@@ -88,6 +89,7 @@ export function jit<A extends unknown[], T>(f: (...args: A) => T): Jitted<Bound<
       programs.set(key, own);
       own.loaded.catch(() => {
         if (programs.get(key) === own) programs.delete(key);
+        own.dispose();
       });
     }
     if (tensors.some((t) => t.lazy.isDifferentiated) || captured.readsDifferentiated) {
@@ -98,13 +100,19 @@ export function jit<A extends unknown[], T>(f: (...args: A) => T): Jitted<Bound<
   return Object.defineProperties((...args: Bound<A>) => call({}, args), {
     with: {
       value:
-        (options: CallOptions) =>
+        (options: CallOptions = {}) =>
         (...args: Bound<A>) =>
-          call(options, args),
+          call(checked(options), args),
     },
     traces: { get: () => log.traces },
     dispose: { value: () => programs.clear() },
   }) as Jitted<Bound<A>, T>;
+}
+
+function checked(options: CallOptions): CallOptions {
+  const { signal } = options;
+  if (signal === undefined || signal instanceof AbortSignal) return options;
+  throw badArgument('jit', 'signal', signal, 'an AbortSignal');
 }
 
 /** A program has no history: where gradients are wanted of what it reads, the function itself runs. */

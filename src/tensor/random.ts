@@ -195,6 +195,7 @@ export function bernoulli(shape: Shape, probability: number, options: RandomOpti
 
 /** The numbers 0 to n - 1 in random order, as i32 [n]. */
 export function permutation(n: number, options: RandomOptions = {}): Tensor {
+  if (!Number.isInteger(n) || n < 0) throw badArgument('permutation', 'n', n, 'an integer >= 0');
   const [x] = words([n], options);
   const order = x.argsort(0);
   return options.dtype === undefined ? order : order.cast(options.dtype);

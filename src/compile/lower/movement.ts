@@ -94,6 +94,8 @@ function replaced(index: readonly Index[], axis: number, by: Index): Index[] {
  * merge go through division and remainder.
  */
 function reshapeIndex(index: readonly Index[], shape: Shape, from: Shape): Index[] {
+  // Nothing is read of an array without elements.
+  if (shape.includes(0)) return from.map(() => ZERO);
   const moved: Index[] = [];
   let i = 0;
   let j = 0;

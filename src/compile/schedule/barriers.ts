@@ -51,16 +51,21 @@ function index(place: Place): number {
 /** Which steps must wait until all threads have finished those before them. */
 export function findBarriers(steps: readonly Accesses[]): boolean[] {
   let open: Accesses[] = [];
+  /** Since the last barrier threads have met after a step that may fail, and look at its outcome. */
+  let unread = false;
   return steps.map((step) => {
-    const waits = open.some(
+    const depends = open.some(
       (earlier) =>
         meet(earlier.writes, step.reads) ||
         meet(earlier.writes, step.writes) ||
         meet(earlier.reads, step.writes),
     );
-    if (waits) open = [];
+    // The next step that may fail must not change the outcome that others still look at.
+    const waits = depends || (unread && step.fails);
+    if (waits) unread = false;
+    if (waits || step.fails) open = [];
     // Threads meet after a step that may fail.
-    if (step.fails) open = [];
+    if (step.fails) unread = true;
     else open.push(step);
     return waits;
   });

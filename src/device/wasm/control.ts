@@ -1,11 +1,10 @@
-import { BARRIER, FAILURE_RECORD } from '../../ir/program.ts';
+import { BARRIER } from '../../ir/program.ts';
 
 /**
  * Words (i32) at the start of a shared memory by which the host and its threads speak. Words that
  * several threads write lie in cache lines of their own.
  */
 export const CONTROL = {
-  failure: FAILURE_RECORD / 4,
   arrivals: BARRIER / 4,
   /** Threads that are done with the present command. */
   finished: 32,
@@ -19,6 +18,8 @@ export const CONTROL = {
   to: 53,
   /** The first step (from 1) that found an index out of range, or 0. */
   status: 54,
+  /** 1 once a thread has trapped: what was computed is void. */
+  trapped: 55,
   /** For each thread: 1 while it sleeps on the command word, where a notification wakes it. */
   asleep: 64,
 } as const;

@@ -162,6 +162,7 @@ export class WasmDevice implements Device {
       run: (sources, targets, values, signal) => {
         const entries = this.#fill(plan, table, counters, sources, targets, values);
         new Int32Array(this.#memory.buffer, counters, sharedLoops).fill(0);
+        this.#failure().fill(0);
         const check = (failed: number) => {
           if (failed > 0) this.#throwFailure(plan, failed - 1);
         };
@@ -213,6 +214,11 @@ export class WasmDevice implements Device {
       entries[slots.vars + i] = values.get(v.name) ?? v.max;
     });
     return entries;
+  }
+
+  /** Ends the device's threads; nothing may run on it afterwards. */
+  async dispose(): Promise<void> {
+    await this.#pool?.dispose();
   }
 
   #failure(): Int32Array {

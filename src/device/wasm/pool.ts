@@ -6,7 +6,8 @@ interface Thread {
   post(message: ToWorker): void;
   /** Whether a waiting message of this thread keeps the process alive. */
   hold(alive: boolean): void;
-  terminate(): void;
+  /** Ends the thread; done when it writes nothing any more. */
+  terminate(): unknown;
 }
 
 interface NodeWorker {
@@ -25,7 +26,9 @@ interface NodeThreads {
   ) => NodeWorker;
 }
 
-type Listener = (message: FromWorker) => void;
+/** What the host hears of a thread; `died`: it is gone, and will not reach its barriers. */
+type Heard = FromWorker | { readonly kind: 'died'; readonly message: string };
+type Listener = (message: Heard) => void;
 
 /** Node's threads, asked for at run time, so that browsers find no import of them. */
 function nodeThreads(): NodeThreads | undefined {
@@ -44,19 +47,19 @@ function startThread(thread: number, listen: Listener): Thread {
     // Flags of the main thread (profilers, inspectors) are not for these.
     const worker = new node.Worker(source, { eval: true, name, execArgv: [] });
     worker.on('message', listen);
-    worker.on('error', (error) => listen({ kind: 'failed', message: String(error) }));
+    worker.on('error', (error) => listen({ kind: 'died', message: String(error) }));
     worker.unref();
     return {
       post: (message) => worker.postMessage(message),
       hold: (alive) => (alive ? worker.ref() : worker.unref()),
-      terminate: () => void worker.terminate(),
+      terminate: () => worker.terminate(),
     };
   }
   const blob = new Blob([`(${workerMain})(self)`], { type: 'text/javascript' });
   const url = URL.createObjectURL(blob);
   const worker = new Worker(url, { name });
   worker.onmessage = ({ data }) => listen(data as FromWorker);
-  worker.onerror = (event) => listen({ kind: 'failed', message: event.message });
+  worker.onerror = (event) => listen({ kind: 'died', message: event.message });
   return {
     post: (message) => worker.postMessage(message),
     hold: () => undefined,
@@ -84,6 +87,8 @@ export class Pool {
   #waiting: { resolve: () => void; reject: (error: Error) => void } | undefined;
   #command = 0;
   #broken: Error | undefined;
+  /** Tells of the first trap. */
+  readonly #trap: Promise<Error>;
 
   constructor(memory: WebAssembly.Memory, count: number) {
     this.#memory = memory;
@@ -92,14 +97,17 @@ export class Pool {
     this.#started = new Promise((resolve) => {
       ready = resolve;
     });
-    const listen = (message: FromWorker) => {
+    let trap = (_: Error) => {};
+    this.#trap = new Promise((resolve) => {
+      trap = resolve;
+    });
+    const listen = (message: Heard) => {
       if (message.kind === 'started') {
         open--;
         if (open === 0) ready();
-      } else if (message.kind === 'failed') {
-        this.#fail(message.message);
-        ready();
-      } else if (message.command === this.#command) this.#waiting?.resolve();
+      } else if (message.kind === 'failed') trap(broken(message.message));
+      else if (message.kind === 'died') this.#end(broken(message.message)).then(ready);
+      else if (message.command === this.#command) this.#waiting?.resolve();
     };
     this.#threads = Array.from({ length: count }, (_, i) => startThread(i, listen));
     this.#threads.forEach((t, thread) => {
@@ -134,6 +142,7 @@ export class Pool {
       words[CONTROL.arrivals] = 0;
       words[CONTROL.finished] = 0;
       words[CONTROL.status] = 0;
+      words[CONTROL.trapped] = 0;
       words[CONTROL.executable] = executable;
       words[CONTROL.table] = table;
       words[CONTROL.threads] = this.#threads.length;
@@ -150,6 +159,7 @@ export class Pool {
         if (Atomics.load(words, CONTROL.asleep + i) === 0) thread.post({ kind: 'command' });
       });
       await done;
+      if (words[CONTROL.trapped] !== 0) throw await this.#end(await this.#trap);
       return words[CONTROL.status];
     } finally {
       this.#waiting = undefined;
@@ -157,14 +167,23 @@ export class Pool {
     }
   }
 
-  #fail(message: string): void {
-    this.#broken = new Error(
-      `a thread of device wasm failed: ${message}; this process cannot use its threads any more`,
-    );
+  /** Ends all threads: the pool is of no use any more, and a run that waits is told. */
+  async #end(error: Error): Promise<Error> {
+    this.#broken ??= error;
+    await this.dispose();
     this.#waiting?.reject(this.#broken);
+    return this.#broken;
   }
 
-  dispose(): void {
-    for (const thread of this.#threads) thread.terminate();
+  /** Ends the threads; done when none writes any more. */
+  async dispose(): Promise<void> {
+    await Promise.all(this.#threads.map((thread) => thread.terminate()));
   }
+}
+
+function broken(message: string): Error {
+  return new Error(
+    `a thread of device wasm failed: ${message}; its results are void and this process cannot use ` +
+      'threads any more. Restart it, with TERSOR_THREADS=1 if that happens again',
+  );
 }

@@ -18,6 +18,7 @@ export type FromWorker =
   | { readonly kind: 'started' }
   /** All threads are done with the command of this number. */
   | { readonly kind: 'done'; readonly command: number }
+  /** This thread has trapped; it goes on to the end of the command with the others. */
   | { readonly kind: 'failed'; readonly message: string };
 
 /** A worker's end of its channel, the same in Node and in browsers. */
@@ -55,6 +56,7 @@ export function workerMain(port: WorkerPort): void {
         const status = run(words[at.table], thread, threads, words[at.from], words[at.to]);
         if (status !== 0) words[at.status] = status;
       } catch (error) {
+        Atomics.store(words, at.trapped, 1);
         port.postMessage({ kind: 'failed', message: String(error) });
         Atomics.store(words, at.arrivals, PASS_ALL);
       }

@@ -91,6 +91,9 @@ function convolution(
   const { batch, shape, back } = asBatch(where, x, axes);
   const { groups, kernel, stride, dilation } = common(where, axes, x, weight, options);
   const [outputs, depth] = weight.shape as readonly number[];
+  if (shape[1] % groups !== 0) {
+    throw badArgument(where, 'groups', groups, `a divisor of the ${shape[1]} channels`);
+  }
   if (depth * groups !== shape[1] || outputs % groups !== 0) {
     throw new TypeError(
       `${where}: weight is ${formatShape(weight.shape)}; expected [o, ${shape[1] / groups}, ...kernel] ` +

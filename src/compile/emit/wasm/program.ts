@@ -14,7 +14,7 @@ export interface WasmOptions {
   readonly threads: number;
 }
 
-/** Code of a program: exports `run(table)` and one `kernelN` for each distinct kernel. */
+/** Code of a program: exports `run` and each distinct kernel as `name_number`. */
 export interface WasmCode {
   readonly bytes: Uint8Array<ArrayBuffer>;
   readonly sharedLoops: number;
