@@ -35,6 +35,7 @@ export interface WorkerPort {
  */
 export function workerMain(port: WorkerPort): void {
   const LINGER_MS = 10;
+  const SPINS = 20_000;
   /** Lets all threads pass every barrier: what was computed is void, but nobody waits for ever. */
   const PASS_ALL = 0x40000000;
   type Run = (table: number, thread: number, threads: number, from: number, to: number) => number;
@@ -72,6 +73,11 @@ export function workerMain(port: WorkerPort): void {
           if (!runs.has(words[at.executable]) && thread < words[at.threads]) return;
           last = command;
           loop.execute(command);
+        }
+        // The next command often follows within microseconds, and threads that sleep may be woken on
+        // one and the same processor.
+        for (let spins = 0; spins < SPINS; spins++) {
+          if (Atomics.load(words, at.command) !== last) break;
         }
         Atomics.store(words, at.asleep + thread, 1);
         Atomics.wait(words, at.command, last, LINGER_MS);
