@@ -86,6 +86,11 @@ export function broadcastShapes(where: string, a: Shape, b: Shape): Shape {
   });
 }
 
+/** The axes from one up to another (exclusive). */
+export function upTo(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i);
+}
+
 /** An axis in 0..rank-1; negative counts from the end. */
 export function checkAxis(where: string, axis: number, rank: number): number {
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {

@@ -1,6 +1,7 @@
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
 import { add, type Index, mul, ZERO } from '../../ir/kernel/index-expr.ts';
 import type { LoopKind, Value } from '../../ir/kernel/types.ts';
+import { largestDivisor } from '../largest-divisor.ts';
 
 /** Innermost loops of at most this many turns are written out: their offsets become constants. */
 const UNROLLED = 7;
@@ -33,11 +34,6 @@ export function planDepth(axes: readonly number[], most: number): Depth {
   // A block that ends where the next axis ends makes that axis' place a sum of loops, too.
   const even = first === 1 ? 0 : largestDivisor(real[first - 1], room);
   return { block: whole * (2 * even > room ? even : room), inner: real.slice(first) };
-}
-
-function largestDivisor(size: number, most: number): number {
-  for (let d = most; d > 1; d--) if (size % d === 0) return d;
-  return 1;
 }
 
 /** Loops over `length` steps of a block, carrying values; `body` gets the step. */

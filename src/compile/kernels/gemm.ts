@@ -16,6 +16,7 @@ import type { Buffer, Mask, Value, ValueDType } from '../../ir/kernel/types.ts';
 import { type Depth, overDepth, planDepth } from './depth.ts';
 import { chooseTasks, type GemmTasks } from './gemm-tasks.ts';
 import type { GemmTiles } from './gemm-tiles.ts';
+import { multiplyAdd } from './multiply-add.ts';
 
 /** C [batch, m, n] = sum over k of A [batch, m, k] B [batch, k, n]. */
 export interface Gemm {
@@ -292,7 +293,7 @@ class GemmBuilder {
         );
         for (let v = 0; v < vectors; v++) {
           const t = i * vectors + v;
-          next[t] = this.#multiplyAdd(left, right[v], next[t]);
+          next[t] = multiplyAdd(this.#b, left, right[v], next[t]);
         }
       }
       return next;
@@ -325,12 +326,5 @@ class GemmBuilder {
   #right(tile: { p: Index; length: number }, v: number, k: Index): Value {
     const column = add(mul(k, this.#width), add(LANE, v * LANES));
     return this.#b.load(this.#packedB, add(mul(tile.p, tile.length * this.#width), column));
-  }
-
-  /** Only f32 has a fused form everywhere; integers need none: their sums are exact. */
-  #multiplyAdd(x: Value, y: Value, sum: Value): Value {
-    const b = this.#b;
-    if (this.#gemm.dtype === 'f32') return b.fma(x, y, sum);
-    return b.binary('add', sum, b.binary('mul', x, y));
   }
 }

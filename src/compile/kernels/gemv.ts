@@ -12,6 +12,7 @@ import {
   sub,
 } from '../../ir/kernel/index-expr.ts';
 import type { LoopKind, Mask, Value, ValueDType } from '../../ir/kernel/types.ts';
+import { multiplyAdd } from './multiply-add.ts';
 
 /** A place in some axes: an index for each loop that walks them. */
 export type Place = readonly Index[];
@@ -174,7 +175,7 @@ class GemvBuilder {
         const left = b.splat(this.#gemv.a(group, row(i), depth));
         right.forEach((vector, v) => {
           const t = i * places.length + v;
-          next[t] = this.#multiplyAdd(left, vector, next[t]);
+          next[t] = multiplyAdd(this.#b, left, vector, next[t]);
         });
       }
       return next;
@@ -248,12 +249,5 @@ class GemvBuilder {
       b.shuffle(x, y, [0, 1, 4, 5]),
       b.shuffle(x, y, [2, 3, 6, 7]),
     ]);
-  }
-
-  /** Only f32 has a fused form everywhere; integers need none: their sums are exact. */
-  #multiplyAdd(x: Value, y: Value, sum: Value): Value {
-    const b = this.#b;
-    if (this.#gemv.dtype === 'f32') return b.fma(x, y, sum);
-    return b.binary('add', sum, b.binary('mul', x, y));
   }
 }

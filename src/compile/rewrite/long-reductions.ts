@@ -1,6 +1,7 @@
 import { reduce, reshape } from '../../ir/graph/build.ts';
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import { isVar } from '../../ir/shape.ts';
+import { largestDivisor } from '../largest-divisor.ts';
 import type { Pass } from './pass.ts';
 
 /** Reductions of more elements are cut: one thread would take too long. */
@@ -43,11 +44,4 @@ function cut(node: NodeOf<'reduce'>): Node {
   const pieces = reduce(fn, reshape(x, shape), inner);
   const whole = cut(reduce(fn, pieces, axes.slice(0, split + 1)) as NodeOf<'reduce'>);
   return reshape(whole, node.shape);
-}
-
-function largestDivisor(size: number, limit: number): number {
-  for (let divisor = Math.min(size, limit); divisor > 1; divisor--) {
-    if (size % divisor === 0) return divisor;
-  }
-  return 1;
 }

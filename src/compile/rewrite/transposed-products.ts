@@ -1,9 +1,8 @@
 import { dot, permute } from '../../ir/graph/build.ts';
 import type { Node } from '../../ir/graph/types.ts';
+import { upTo } from '../../ir/shape.ts';
 import { joinMovement } from './movements.ts';
 import type { Pass } from './pass.ts';
-
-const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
 /**
  * A product whose rows and columns are then exchanged is the product of the exchanged operands:

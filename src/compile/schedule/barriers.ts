@@ -27,25 +27,26 @@ export function accessesOf(
   const writes: Span[] = [];
   [...kernel.buffers, ...kernel.locals].forEach((buffer, i) => {
     // A thread's own arena is read and written by nobody else.
-    if (places[i].kind === 'local') return;
+    const place = places[i];
+    if (place.kind === 'local') return;
     const bytes = buffer.size * DTYPES[buffer.dtype].bytes;
-    const span = spanOf(places[i], bytes, reuse);
+    const span = spanOf(place, bytes, reuse);
     (buffer.role === 'in' ? reads : writes).push(span);
   });
   return { reads, writes, fails: kernel.checks.length > 0 };
 }
 
-function spanOf(place: Place, bytes: number, reuse: readonly (number | undefined)[]): Span {
+function spanOf(
+  place: Exclude<Place, { kind: 'local' }>,
+  bytes: number,
+  reuse: readonly (number | undefined)[],
+): Span {
   if (place.kind === 'scratch') {
     return { memory: 'scratch', from: place.offset, to: place.offset + bytes };
   }
-  const input = place.kind === 'output' ? reuse[place.index] : undefined;
-  const memory = input === undefined ? `${place.kind} ${index(place)}` : `input ${input}`;
+  const input = place.kind === 'output' ? reuse[place.index] : place.index;
+  const memory = input === undefined ? `output ${place.index}` : `input ${input}`;
   return { memory, from: 0, to: bytes };
-}
-
-function index(place: Place): number {
-  return place.kind === 'input' || place.kind === 'output' ? place.index : 0;
 }
 
 /** Which steps must wait until all threads have finished those before them. */

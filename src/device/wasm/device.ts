@@ -160,7 +160,7 @@ export class WasmDevice implements Device {
     const counters = table.offset + slots.count * 4;
     return {
       run: (sources, targets, values, signal) => {
-        const entries = this.#fill(plan, table, counters, sources, targets, values);
+        const entries = this.#fill(plan, slots, table, sources, targets, values);
         new Int32Array(this.#memory.buffer, counters, sharedLoops).fill(0);
         this.#failure().fill(0);
         const check = (failed: number) => {
@@ -190,15 +190,14 @@ export class WasmDevice implements Device {
   /** Writes the table of a run. */
   #fill(
     plan: RunPlan,
+    slots: ReturnType<typeof tableSlots>,
     table: WasmAllocation,
-    counters: number,
     sources: readonly Allocation[],
     targets: readonly Allocation[],
     values: ReadonlyMap<string, number>,
   ): Int32Array {
     this.#scratch = this.#reserve(this.#scratch, plan.scratchBytes);
     this.#locals = this.#reserve(this.#locals, plan.localBytes * this.target.threads);
-    const slots = tableSlots(plan);
     // Views are made anew: memory may just have grown.
     const entries = new Int32Array(this.#memory.buffer, table.offset, slots.count);
     sources.forEach((a, i) => {
@@ -209,7 +208,7 @@ export class WasmDevice implements Device {
     });
     entries[slots.scratch] = this.#scratch.offset;
     entries[slots.local] = this.#locals.offset;
-    entries[slots.counters] = counters;
+    entries[slots.counters] = table.offset + slots.count * 4;
     plan.vars.forEach((v, i) => {
       entries[slots.vars + i] = values.get(v.name) ?? v.max;
     });

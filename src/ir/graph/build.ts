@@ -190,20 +190,28 @@ export function quantize(
   x: Node,
   scales: Node,
   zeros: Node | undefined,
-  { bits, block, zeroPoint }: QuantScheme,
+  scheme: QuantScheme,
 ): Node {
-  const src = zeros ? [x, scales, zeros] : [x, scales];
-  return makeNode('quantize', src, { bits, block, zeroPoint });
+  return inScheme('quantize', [x, scales], zeros, scheme);
 }
 
 export function dequantize(
   packed: Node,
   scales: Node,
   zeros: Node | undefined,
+  scheme: QuantScheme,
+): Node {
+  return inScheme('dequantize', [packed, scales], zeros, scheme);
+}
+
+/** Of a scheme, only what the op table asks for is part of the node, and of its key. */
+function inScheme(
+  op: 'quantize' | 'dequantize',
+  src: readonly Node[],
+  zeros: Node | undefined,
   { bits, block, zeroPoint }: QuantScheme,
 ): Node {
-  const src = zeros ? [packed, scales, zeros] : [packed, scales];
-  return makeNode('dequantize', src, { bits, block, zeroPoint });
+  return makeNode(op, zeros ? [...src, zeros] : src, { bits, block, zeroPoint });
 }
 
 export function mark(value: Node, inputs: readonly Node[], rule: MarkRule): Node {

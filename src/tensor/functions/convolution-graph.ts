@@ -1,17 +1,8 @@
 import * as g from '../../ir/graph/build.ts';
 import { withGradient } from '../../ir/graph/gradient.ts';
 import type { Node } from '../../ir/graph/types.ts';
-import { maxDim, sizeOf } from '../../ir/shape.ts';
-import {
-  around,
-  dilated,
-  patches,
-  placed,
-  type Span,
-  upTo,
-  type Windows,
-  windows,
-} from './windows.ts';
+import { maxDim, sizeOf, upTo } from '../../ir/shape.ts';
+import { around, dilated, patches, placed, type Span, type Windows, windows } from './windows.ts';
 
 /**
  * Convolution as products over sliding windows (implicit gemm; Chetlur et al. 2014, cuDNN). A window

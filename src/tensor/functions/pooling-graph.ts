@@ -1,8 +1,8 @@
 import * as g from '../../ir/graph/build.ts';
 import { withGradient } from '../../ir/graph/gradient.ts';
 import type { Node } from '../../ir/graph/types.ts';
-import { maxDim, sizeOf } from '../../ir/shape.ts';
-import { gathered, patches, type Span, upTo, withoutKernel } from './windows.ts';
+import { maxDim, sizeOf, upTo } from '../../ir/shape.ts';
+import { gathered, patches, type Span, withoutKernel } from './windows.ts';
 
 /** The sum of each window. */
 export function sumPooled(x: Node, spans: readonly Span[]): Node {

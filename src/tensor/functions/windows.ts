@@ -1,6 +1,6 @@
 import * as g from '../../ir/graph/build.ts';
 import type { Node } from '../../ir/graph/types.ts';
-import { maxDim, type Shape } from '../../ir/shape.ts';
+import { maxDim, type Shape, upTo } from '../../ir/shape.ts';
 
 /** Movements that convolutions and pooling are made of. All of them are address arithmetic. */
 
@@ -16,9 +16,6 @@ export interface Span {
   /** Zeros before the image; behind it as many as the last window needs. */
   readonly before: number;
 }
-
-export const upTo = (from: number, to: number): number[] =>
-  Array.from({ length: to - from }, (_, i) => from + i);
 
 /** A shape with some axes in the place of one. */
 export function around(shape: Shape, axis: number, middle: Shape): Shape {

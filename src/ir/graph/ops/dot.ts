@@ -1,5 +1,5 @@
 import { DTYPES } from '../../dtype.ts';
-import { formatShape, shapesEqual, sizeOf } from '../../shape.ts';
+import { formatShape, shapesEqual, sizeOf, upTo } from '../../shape.ts';
 import type { Build, Node, NodeOf, OpRule } from '../types.ts';
 
 /** The parts of both operands' axes. */
@@ -13,8 +13,6 @@ export function dotParts(node: NodeOf<'dot'>) {
     columns: b.shape.slice(batch + contract),
   };
 }
-
-const upTo = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => from + i);
 
 /** Moves the last `count` axes in front of the others that follow the first `batch`. */
 function rotate(b: Build, x: Node, batch: number, count: number): Node {
