@@ -10,6 +10,7 @@ export type { NgramOptions } from './ngram.ts';
 export { NgramModel } from './ngram.ts';
 export type { RandomState } from './random.ts';
 export { hashText, SeededRandom } from './random.ts';
+export type { BatchSource } from './source.ts';
 export type { Question, QuestionKind } from './world/exchange.ts';
 export { ANSWER_MARK, promptOf, QUESTION_MARK } from './world/exchange.ts';
 export { answerWeights } from './world/weights.ts';

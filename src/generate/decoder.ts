@@ -1,4 +1,4 @@
-import type { KVCache } from '../nn/index.ts';
+import { cacheState, type KVCache } from '../nn/index.ts';
 import {
   type BoundVar,
   bind,
@@ -40,7 +40,7 @@ export class Decoder {
     this.#pieceEnd = variable('piece end', this.#piece, context);
     this.#length = variable('length', 1, context);
     const forward = (tokens: Tensor, length: Var) =>
-      model.forward(tokens, { caches: this.#caches, length });
+      model.forward(tokens, cacheState(this.#caches, tokens.shape[1] as number, length));
     // Nothing is made of the logits: only what the caches need is computed.
     this.#prefill = jit((tokens: Tensor, end: Var) => {
       forward(tokens, end);

@@ -15,7 +15,7 @@ export interface CausalModel extends Parameterised {
 /** A model that can continue what caches of keys and values hold. */
 export interface CachedModel extends CausalModel {
   newCaches(batch: number): readonly KVCache[];
-  /** The tokens are the last of `state.length`. */
+  /** With a state the tokens continue those that its caches know. */
   forward(tokens: Tensor, state?: CacheState): Tensor;
 }
 

@@ -13,4 +13,11 @@ export {
   splitGgmlBlocks,
 } from './ggml-blocks.ts';
 export { decodeSafetensors, encodeSafetensors, type StoredTensor } from './safetensors.ts';
+export type {
+  ChatMessage,
+  ChatOptions,
+  DecodeOptions,
+  EncodeOptions,
+  Tokenizer,
+} from './tokenizer/types.ts';
 export { useProgramCache } from './use-program-cache.ts';

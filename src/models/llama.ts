@@ -4,12 +4,13 @@ import {
   Embedding,
   type InitOptions,
   KVCache,
+  type LayerCache,
   Linear,
   Module,
   RMSNorm,
 } from '../nn/index.ts';
 import { crossEntropy, rope, scaledDotProductAttention } from '../tensor/functions/index.ts';
-import { arange, type Dim, type Tensor } from '../tensor/index.ts';
+import { arange, type Tensor } from '../tensor/index.ts';
 
 /** The sizes of a llama, with the key names of HuggingFace's config.json. */
 export interface LlamaConfig {
@@ -76,8 +77,8 @@ class Attention extends Module {
     this.o_proj = new Linear(d, d, residualInit(config, init));
   }
 
-  /** x [batch, time, d]; with a cache they are the last of the tokens that it then knows */
-  forward(x: Tensor, cache?: KVCache, length: Dim = x.shape[1]): Tensor {
+  /** x [batch, time, d], positions [time] or [batch, time]; with a cache they continue its text */
+  forward(x: Tensor, positions: Tensor, cache?: LayerCache): Tensor {
     const [batch, time] = x.shape;
     const {
       num_attention_heads: heads,
@@ -86,15 +87,12 @@ class Attention extends Module {
     } = this.#config;
     const split = (y: Tensor, count: number) =>
       y.reshape([batch, time, count, this.#headSize]).transpose(1, 2); // [batch, count, time, size]
-    const positions = cache
-      ? cache.positions(time as number, length)
-      : arange(time, { device: x.device });
     const q = rope(split(this.q_proj.forward(x), heads), positions, { theta });
     const k = rope(split(this.k_proj.forward(x), groups), positions, { theta });
     const v = split(this.v_proj.forward(x), groups);
     const enableGqa = groups !== heads;
     const y = cache
-      ? cache.attend(q, k, v, length, { enableGqa })
+      ? cache.attend(q, k, v, { enableGqa })
       : scaledDotProductAttention(q, k, v, { isCausal: true, enableGqa });
     return this.o_proj.forward(y.transpose(1, 2).reshape([batch, time, heads * this.#headSize]));
   }
@@ -134,8 +132,8 @@ class Block extends Module {
     this.mlp = new GatedMLP(config, init);
   }
 
-  forward(x: Tensor, cache?: KVCache, length?: Dim): Tensor {
-    const y = x.add(this.self_attn.forward(this.input_layernorm.forward(x), cache, length));
+  forward(x: Tensor, positions: Tensor, cache?: LayerCache): Tensor {
+    const y = x.add(this.self_attn.forward(this.input_layernorm.forward(x), positions, cache));
     return y.add(this.mlp.forward(this.post_attention_layernorm.forward(y)));
   }
 }
@@ -154,8 +152,9 @@ class Trunk extends Module {
   }
 
   forward(tokens: Tensor, state?: CacheState): Tensor {
+    const positions = state?.positions ?? arange(tokens.shape[1], { device: tokens.device });
     const x = this.layers.reduce(
-      (h, block, i) => block.forward(h, state?.caches[i], state?.length),
+      (h, block, i) => block.forward(h, positions, state?.layers[i]),
       this.embed_tokens.forward(tokens),
     );
     return this.norm.forward(x);
@@ -177,10 +176,10 @@ export class Llama extends Module {
     this.lm_head = config.tie_word_embeddings ? undefined : new Linear(d, vocabulary, options);
   }
 
-  /** Empty caches for `batch` sequences, one for each layer: see `forward`. */
+  /** Empty caches for `batch` sequences, one for each layer: see `cacheState`. */
   newCaches(batch = 1): KVCache[] {
     const { hidden_size: d, num_attention_heads, num_key_value_heads: heads } = this.config;
-    const { held } = this.model.embed_tokens.weight;
+    const { device } = this.model.embed_tokens;
     return this.model.layers.map(
       () =>
         new KVCache({
@@ -188,16 +187,21 @@ export class Llama extends Module {
           heads,
           capacity: this.config.max_position_embeddings,
           size: d / num_attention_heads,
-          device: held.device,
+          device,
         }),
     );
   }
 
   /**
-   * Tokens [batch, time] i32 to logits [batch, time, vocabulary]. With caches the tokens continue
-   * those that the caches know: they are the last of `state.length` tokens.
+   * Tokens [batch, time] i32 to logits [batch, time, vocabulary]. With a state the tokens continue
+   * those that its caches know.
    */
   forward(tokens: Tensor, state?: CacheState): Tensor {
+    return this.head(this.hidden(tokens, state));
+  }
+
+  /** Tokens [batch, time] to what the output layer sees, [batch, time, d]; see `forward`. */
+  hidden(tokens: Tensor, state?: CacheState): Tensor {
     const [, time] = tokens.shape;
     const longest = this.config.max_position_embeddings;
     if (tokens.rank !== 2 || (time as number) > longest) {
@@ -208,8 +212,12 @@ export class Llama extends Module {
         `a shape [batch, time], time up to ${longest}`,
       );
     }
-    const x = this.model.forward(tokens, state);
-    return this.lm_head ? this.lm_head.forward(x) : x.linear(this.model.embed_tokens.weight.value);
+    return this.model.forward(tokens, state);
+  }
+
+  /** Hidden states [..., d] to logits [..., vocabulary]. */
+  head(x: Tensor): Tensor {
+    return this.lm_head ? this.lm_head.forward(x) : this.model.embed_tokens.project(x);
   }
 
   /**

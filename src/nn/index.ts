@@ -1,4 +1,12 @@
 export { type InitOptions, normalInit } from './init.ts';
-export { type CacheState, KVCache, type KVCacheOptions } from './kv-cache.ts';
+export {
+  type CachedAttentionOptions,
+  type CacheState,
+  cacheState,
+  KVCache,
+  type KVCacheOptions,
+  type LayerCache,
+} from './kv-cache.ts';
 export { Embedding, Linear, type LinearOptions, RMSNorm } from './layers.ts';
 export { Module } from './module.ts';
+export { PackedWeight } from './packed-weight.ts';

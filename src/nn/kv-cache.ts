@@ -21,10 +21,39 @@ export interface KVCacheOptions extends TensorOptions {
   readonly size: number;
 }
 
-/** The caches of a model's layers, and how many positions they hold after the present step. */
+/** What an attention layer sees of its past in one step. */
+export interface LayerCache {
+  /**
+   * Puts in the keys and values of the step's tokens, then gives the attention of their queries to
+   * all positions up to their own. Keys and queries are rotated already.
+   *
+   * @param q [batch, query heads, time, size]
+   * @param k [batch, heads, time, size]; v likewise
+   * @returns [batch, query heads, time, size]
+   */
+  attend(q: Tensor, k: Tensor, v: Tensor, options?: CachedAttentionOptions): Tensor;
+}
+
+export type CachedAttentionOptions = Omit<AttentionOptions, 'mask' | 'isCausal'>;
+
+/** Where the tokens of a step stand in their texts, and what its layers know of those before. */
 export interface CacheState {
-  readonly caches: readonly KVCache[];
-  readonly length: Dim;
+  /** [time], or [batch, time] where the members differ; i32 */
+  readonly positions: Tensor;
+  /** One for each attention layer, from the first. */
+  readonly layers: readonly LayerCache[];
+}
+
+/** The state of a step whose `time` tokens are the last of `length`, the same for all members. */
+export function cacheState(caches: readonly KVCache[], time: number, length: Dim): CacheState {
+  const [first] = caches;
+  if (!first) throw badArgument('cacheState', 'caches', caches, 'a cache for each layer');
+  return {
+    positions: first.positions(time, length),
+    layers: caches.map((cache) => ({
+      attend: (q, k, v, options) => cache.attend(q, k, v, length, options),
+    })),
+  };
 }
 
 /**
@@ -113,7 +142,7 @@ export class KVCache {
     k: Tensor,
     v: Tensor,
     length: Dim,
-    options: Omit<AttentionOptions, 'mask' | 'isCausal'> = {},
+    options: CachedAttentionOptions = {},
   ): Tensor {
     const { keys, values } = this.updateAndFetch(k, v, length);
     const time = k.shape[2] as number;

@@ -1,8 +1,9 @@
 import { badArgument } from '../base/errors.ts';
 import { rmsNorm } from '../tensor/functions/index.ts';
-import type { Parameter, Tensor } from '../tensor/index.ts';
+import type { Device, Parameter, Tensor } from '../tensor/index.ts';
 import { constantInit, type InitOptions, normalInit } from './init.ts';
 import { Module } from './module.ts';
+import { PackedWeight } from './packed-weight.ts';
 
 function checkSizes(where: string, sizes: Readonly<Record<string, number>>): void {
   for (const [name, size] of Object.entries(sizes)) {
@@ -11,13 +12,16 @@ function checkSizes(where: string, sizes: Readonly<Record<string, number>>): voi
   }
 }
 
+/** Trained as it stands, or packed for less memory. */
+export type Weight = Parameter | PackedWeight;
+
 export interface LinearOptions extends InitOptions {
   readonly bias?: boolean;
 }
 
 /** y = x W' + b, with W [out, in] as in PyTorch. */
 export class Linear extends Module {
-  readonly weight: Parameter;
+  weight: Weight;
   readonly bias: Parameter | undefined;
 
   constructor(inSize: number, outSize: number, options: LinearOptions = {}) {
@@ -29,13 +33,13 @@ export class Linear extends Module {
 
   /** x [..., in] to [..., out]. */
   forward(x: Tensor): Tensor {
-    return x.linear(this.weight.value, this.bias?.value);
+    return product(x, this.weight, this.bias?.value);
   }
 }
 
 /** A table of vectors, looked up by integers. */
 export class Embedding extends Module {
-  readonly weight: Parameter;
+  weight: Weight;
 
   constructor(count: number, size: number, options: InitOptions = {}) {
     super();
@@ -45,8 +49,24 @@ export class Embedding extends Module {
 
   /** Integers [...] to [..., size]; one out of range throws a RangeError. */
   forward(index: Tensor): Tensor {
-    return this.weight.value.embedding(index);
+    const { weight } = this;
+    return weight instanceof PackedWeight ? weight.embedding(index) : weight.value.embedding(index);
   }
+
+  /** x [..., size] to its products with all vectors, [..., count]: the head of a tied model. */
+  project(x: Tensor): Tensor {
+    return product(x, this.weight);
+  }
+
+  get device(): Device {
+    return this.weight instanceof PackedWeight ? this.weight.device : this.weight.held.device;
+  }
+}
+
+function product(x: Tensor, weight: Weight, bias?: Tensor): Tensor {
+  if (!(weight instanceof PackedWeight)) return x.linear(weight.value, bias);
+  const y = weight.linear(x);
+  return bias ? y.add(bias) : y;
 }
 
 /** Root mean square normalisation (Zhang and Sennrich 2019) with a learned scale. */

@@ -1,28 +1,42 @@
-import { Parameter } from '../tensor/index.ts';
+import { Cell, Parameter } from '../tensor/index.ts';
 
 /**
- * A layer or a model: a plain class whose parameters are its properties, and those of the modules
- * (and lists of modules) it holds. Names are the paths to them, as in PyTorch.
+ * A layer or a model: a plain class whose state is its properties, and those of the modules (and
+ * lists of modules) it holds. Names are the paths to them, as in PyTorch.
  */
 export abstract class Module {
-  /** Parameters by dotted name, in order of definition; a shared one appears once. */
+  /** All cells by dotted name, in order of definition; a shared one appears once. */
+  state(): Map<string, Cell> {
+    const found = new Map<string, Cell>();
+    const seen = new Set<Cell>();
+    this.#visit('', (path, value) => {
+      if (!(value instanceof Cell)) return;
+      if (!seen.has(value)) found.set(path, value);
+      seen.add(value);
+    });
+    return found;
+  }
+
+  /** What can be trained, by dotted name: see `state`. */
   parameters(): Map<string, Parameter> {
-    const found = new Map<string, Parameter>();
-    const seen = new Set<Parameter>();
-    const visit = (value: unknown, path: string): void => {
-      if (value instanceof Parameter) {
-        if (!seen.has(value)) found.set(path, value);
-        seen.add(value);
-      } else if (value instanceof Module) {
-        for (const [name, inner] of Object.entries(value))
-          visit(inner, path ? `${path}.${name}` : name);
-      } else if (Array.isArray(value)) {
-        value.forEach((item, i) => {
-          visit(item, `${path}.${i}`);
-        });
-      }
-    };
-    visit(this, '');
+    return new Map(
+      [...this.state()].filter((entry): entry is [string, Parameter] => {
+        return entry[1] instanceof Parameter;
+      }),
+    );
+  }
+
+  /** State that is not trained: running statistics, packed weights. */
+  buffers(): Map<string, Cell> {
+    return new Map([...this.state()].filter(([, cell]) => !(cell instanceof Parameter)));
+  }
+
+  /** All modules by dotted name, this one first, under the empty name. */
+  modules(): Map<string, Module> {
+    const found = new Map<string, Module>([['', this]]);
+    this.#visit('', (path, value) => {
+      if (value instanceof Module) found.set(path, value);
+    });
     return found;
   }
 
@@ -32,6 +46,18 @@ export abstract class Module {
   }
 
   dispose(): void {
-    for (const parameter of this.parameters().values()) parameter.dispose();
+    for (const cell of this.state().values()) cell.dispose();
+  }
+
+  #visit(path: string, found: (path: string, value: Cell | Module) => void): void {
+    const visit = (value: unknown, at: string): void => {
+      if (value instanceof Cell) found(at, value);
+      else if (value instanceof Module) {
+        found(at, value);
+        value.#visit(at, found);
+      } else if (Array.isArray(value))
+        for (const [i, item] of value.entries()) visit(item, `${at}.${i}`);
+    };
+    for (const [name, value] of Object.entries(this)) visit(value, path ? `${path}.${name}` : name);
   }
 }

@@ -3,7 +3,7 @@ import { compileProgram } from '../../src/compile/index.ts';
 import { GraphInterpreter, WasmDevice } from '../../src/device/index.ts';
 import * as g from '../../src/ir/graph/build.ts';
 import { Llama, llamaConfig } from '../../src/models/index.ts';
-import { KVCache } from '../../src/nn/index.ts';
+import { cacheState, KVCache } from '../../src/nn/index.ts';
 import {
   bind,
   type Device,
@@ -157,10 +157,10 @@ describe('decoding with caches', () => {
         const end = variable('end', 8, 40);
         const length = variable('length', 1, 40);
         const prefill = jit((tokens: Tensor, n: Var) =>
-          llama.forward(tokens, { caches, length: n }),
+          llama.forward(tokens, cacheState(caches, tokens.shape[1] as number, n)),
         );
         const decode = jit((tokens: Tensor, n: Var) =>
-          llama.forward(tokens, { caches, length: n }),
+          llama.forward(tokens, cacheState(caches, tokens.shape[1] as number, n)),
         );
         const whole = await llama.forward(ids(device, 0, 26)).data();
         const close = (part: ArrayLike<number>, from: number) => {
@@ -188,7 +188,9 @@ describe('decoding with caches', () => {
     const caches = llama.newCaches();
     await realize(...caches.flatMap((c) => [c.keys.value, c.values.value]));
     const length = variable('length', 1, CAPACITY);
-    const step = jit((tokens: Tensor, n: Var) => llama.forward(tokens, { caches, length: n }));
+    const step = jit((tokens: Tensor, n: Var) =>
+      llama.forward(tokens, cacheState(caches, tokens.shape[1] as number, n)),
+    );
     const at = async (position: number) => {
       const token = ids(device, position, position + 1);
       const logits = await step(token, bind(length, position + 1));

@@ -9,7 +9,7 @@ export const ROOM_ORDER: readonly (readonly string[])[] = [
   ['device'],
   ['compile'],
   ['tensor'],
-  ['io', 'nn', 'optim'],
+  ['charts', 'io', 'nn', 'optim'],
   ['models'],
   ['data', 'scaling'],
   ['train'],
