@@ -8,5 +8,7 @@ export {
   type LayerCache,
 } from './kv-cache.ts';
 export { Embedding, Linear, type LinearOptions, RMSNorm } from './layers.ts';
+export { type AddLoraOptions, adaptersOf, addLora, mergeLora, removeLora } from './lora.ts';
+export { LoraAdapter, type LoraOptions } from './lora-adapter.ts';
 export { Module } from './module.ts';
 export { PackedWeight } from './packed-weight.ts';

@@ -2,6 +2,7 @@ import { badArgument } from '../base/errors.ts';
 import { rmsNorm } from '../tensor/functions/index.ts';
 import type { Device, Parameter, Tensor } from '../tensor/index.ts';
 import { constantInit, type InitOptions, normalInit } from './init.ts';
+import type { LoraAdapter } from './lora-adapter.ts';
 import { Module } from './module.ts';
 import { PackedWeight } from './packed-weight.ts';
 
@@ -23,6 +24,8 @@ export interface LinearOptions extends InitOptions {
 export class Linear extends Module {
   weight: Weight;
   readonly bias: Parameter | undefined;
+  /** An update that is trained in the weight's place: see `addLora`. */
+  lora: LoraAdapter | undefined;
 
   constructor(inSize: number, outSize: number, options: LinearOptions = {}) {
     super();
@@ -31,9 +34,14 @@ export class Linear extends Module {
     this.bias = options.bias ? constantInit('bias', [outSize], 0, options) : undefined;
   }
 
+  get device(): Device {
+    return deviceOf(this.weight);
+  }
+
   /** x [..., in] to [..., out]. */
   forward(x: Tensor): Tensor {
-    return product(x, this.weight, this.bias?.value);
+    const y = product(x, this.weight, this.bias?.value);
+    return this.lora ? y.add(this.lora.forward(x)) : y;
   }
 }
 
@@ -59,8 +67,12 @@ export class Embedding extends Module {
   }
 
   get device(): Device {
-    return this.weight instanceof PackedWeight ? this.weight.device : this.weight.held.device;
+    return deviceOf(this.weight);
   }
+}
+
+function deviceOf(weight: Weight): Device {
+  return weight instanceof PackedWeight ? weight.device : weight.held.device;
 }
 
 function product(x: Tensor, weight: Weight, bias?: Tensor): Tensor {
