@@ -10,3 +10,14 @@ export {
 export { Embedding, Linear, type LinearOptions, RMSNorm } from './layers.ts';
 export { Module } from './module.ts';
 export { PackedWeight } from './packed-weight.ts';
+export {
+  type DynamicScaling,
+  type LinearScaling,
+  type Llama3Scaling,
+  type LongRopeScaling,
+  type RopeFrequencies,
+  type RopeScaling,
+  type RopeSizes,
+  ropeFrequencies,
+  type YarnScaling,
+} from './rope-scaling.ts';
