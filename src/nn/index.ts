@@ -12,3 +12,14 @@ export { type AddLoraOptions, adaptersOf, addLora, mergeLora, removeLora } from 
 export { LoraAdapter, type LoraOptions } from './lora-adapter.ts';
 export { Module } from './module.ts';
 export { PackedWeight } from './packed-weight.ts';
+export {
+  type DynamicScaling,
+  type LinearScaling,
+  type Llama3Scaling,
+  type LongRopeScaling,
+  type RopeFrequencies,
+  type RopeScaling,
+  type RopeSizes,
+  ropeFrequencies,
+  type YarnScaling,
+} from './rope-scaling.ts';

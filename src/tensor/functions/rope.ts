@@ -13,6 +13,8 @@ export interface RopeOptions {
   readonly theta?: number;
   /** The angle of each pair at position 1, [dims / 2] (default: theta^(-2 i / dims)). */
   readonly frequencies?: Tensor | undefined;
+  /** What cosines and sines are multiplied by (default 1; YaRN, LongRoPE). */
+  readonly scale?: number;
 }
 
 /**
@@ -22,7 +24,7 @@ export interface RopeOptions {
  * @param positions [time], or [batch, time] where the members differ; integers or floats
  */
 export function rope(x: Tensor, positions: Tensor, options: RopeOptions = {}): Tensor {
-  const { style = 'half', theta = 10000, frequencies } = options;
+  const { style = 'half', theta = 10000, frequencies, scale = 1 } = options;
   const width = requireWidth(x, positions);
   const dims = options.dims ?? width;
   if (!Number.isInteger(dims) || dims % 2 !== 0 || dims < 0 || dims > width) {
@@ -39,7 +41,7 @@ export function rope(x: Tensor, positions: Tensor, options: RopeOptions = {}): T
   }
   const turning = dims === width ? x : x.narrow(-1, 0, dims);
   const angles = positions.cast('f32').unsqueeze(-1).mul(speeds);
-  const turned = turn(turning, angles, style).cast(x.dtype);
+  const turned = turn(turning, angles, { style, scale }).cast(x.dtype);
   if (dims === width) return turned;
   const rest = x.narrow(-1, dims, width - dims);
   return join(turned, rest, width);
@@ -51,7 +53,11 @@ export function rope(x: Tensor, positions: Tensor, options: RopeOptions = {}): T
  *
  * @param angles [time, half] or [batch, time, half]
  */
-function turn(x: Tensor, angles: Tensor, style: 'half' | 'interleaved'): Tensor {
+function turn(
+  x: Tensor,
+  angles: Tensor,
+  { style, scale }: { readonly style: 'half' | 'interleaved'; readonly scale: number },
+): Tensor {
   const lead = x.shape.slice(0, -1);
   const half = maxDim(x.shape[x.rank - 1]) / 2;
   const pairAxis = style === 'half' ? -2 : -1;
@@ -59,10 +65,11 @@ function turn(x: Tensor, angles: Tensor, style: 'half' | 'interleaved'): Tensor 
   const wide = pairs.dtype === 'f64' ? pairs : pairs.cast('f32');
   // [batch or none, 1 for the heads, time, half], with the axis of the pair
   const perHead = angles.rank === 3 ? angles.unsqueeze(1) : angles;
-  const cos = perHead.cos().unsqueeze(pairAxis);
+  const scaled = (y: Tensor) => (scale === 1 ? y : y.mul(scale)).unsqueeze(pairAxis);
+  const cos = scaled(perHead.cos());
   const signs = arange(2, { device: x.device, dtype: 'f32' }).mul(2).sub(1);
   const signed = style === 'half' ? signs.reshape([2, 1]) : signs;
-  const sin = perHead.sin().unsqueeze(pairAxis).mul(signed);
+  const sin = scaled(perHead.sin()).mul(signed);
   return wide.mul(cos).add(wide.flip(pairAxis).mul(sin)).reshape(x.shape);
 }
 
