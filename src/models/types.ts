@@ -1,4 +1,4 @@
-import type { Tokenizer } from '../io/index.ts';
+import type { Tokenizer } from '../io/tokenizer/types.ts';
 import type { CacheState, KVCache, Module } from '../nn/index.ts';
 import type { Tensor } from '../tensor/index.ts';
 

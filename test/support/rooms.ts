@@ -13,6 +13,7 @@ export const ROOM_ORDER: readonly (readonly string[])[] = [
   ['models'],
   ['data', 'scaling'],
   ['train'],
+  ['evaluate'],
   ['parallel'],
   ['compress'],
   ['generate'],
