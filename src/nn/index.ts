@@ -23,3 +23,4 @@ export {
   ropeFrequencies,
   type YarnScaling,
 } from './rope-scaling.ts';
+export { type LayerShape, SlotCache, type SlotCacheOptions } from './slot-cache.ts';

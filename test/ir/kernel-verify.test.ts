@@ -118,6 +118,14 @@ describe('the verifier', () => {
     ['a local among the arguments', (k) => change(k.buffers[0], { role: 'local' }), /is local/],
     ['a check without text', (k) => change(k, { checks: [] }), /there is no check 0/],
     [
+      'data that is neither checked nor limited',
+      (k) => {
+        const [checked] = ofKind(k, 'checked');
+        change(checked, { check: undefined });
+      },
+      /an index below 12 is neither checked nor proven/,
+    ],
+    [
       'a value before its definition',
       (k) => change(k, { body: [...k.body].reverse() }),
       /is not defined yet/,

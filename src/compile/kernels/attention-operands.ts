@@ -3,6 +3,7 @@ import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
 import { div, type Index, mod, mul, ZERO } from '../../ir/kernel/index-expr.ts';
 import type { Mask, Value } from '../../ir/kernel/types.ts';
+import { isProvenBelow } from '../../ir/kernel/value-range.ts';
 import { type Dim, isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
 import { provenIndex } from '../lower/affine.ts';
 import { type ExpressionLowering, splitIndex } from '../lower/expression.ts';
@@ -161,10 +162,12 @@ export class AttentionReader {
     const at = this.at(batch).slice(0, node.shape.length);
     const proven = provenIndex(node, at, size);
     if (proven) return proven;
-    // By way of memory, so that it is checked in the loop that threads share and not in front of it.
     const b = this.#b;
+    const value = this.#lowering.evaluate(node, at);
+    if (isProvenBelow(value, size)) return b.checked(value, size, 'attention');
+    // By way of memory, so that it is checked in the loop that threads share and not in front of it.
     const held = b.buffer('offset', 'i32', 1, 'local');
-    b.store(held, ZERO, this.#lowering.evaluate(node, at));
+    b.store(held, ZERO, value);
     return b.checked(b.load(held, ZERO), size, indexingText('gather', [size], 0));
   }
 

@@ -5,6 +5,7 @@ import { maxDim, sizeOf } from '../../ir/shape.ts';
 import { dimIndex, hasMask, pushIndex } from '../lower/movement.ts';
 import { quantizedReads } from '../lower/quantization.ts';
 import { hasFewRows, opClass } from '../op-class.ts';
+import { constantValue } from '../rewrite/constants.ts';
 import { fusedCosts } from './cost.ts';
 import { rootWaits, type Waits } from './waits.ts';
 
@@ -84,7 +85,7 @@ function firstRoots(order: readonly Node[], outputs: readonly Node[], fuse: bool
         cost >= WORTH_STORING_REPEATED &&
         cost * (repeated.get(node.id) ?? 0) >= FEW_INSTRUCTIONS) ||
       (!fuse && (kind === 'pointwise' || kind === 'reduce'));
-    if (worthwhile) roots.add(node.id);
+    if (worthwhile && !(fuse && isLimited(node))) roots.add(node.id);
     const through = roots.has(node.id) ? [node.id] : [...consumersOf(node)];
     for (const source of node.src) for (const id of through) consumersOf(source).add(id);
     if (node.op === 'expand' && repeatsRows(node)) {
@@ -105,6 +106,14 @@ function firstRoots(order: readonly Node[], outputs: readonly Node[], fuse: bool
     if (node.op === 'gather') markGathered(node.src[0], roots);
   }
   return roots;
+}
+
+/** An integer limited by a constant: the bounds of an index are known where they are computed. */
+function isLimited(node: Node): boolean {
+  if (node.op !== 'binary' || node.dtype !== 'i32') return false;
+  const { fn } = node.arg;
+  if (fn !== 'min' && fn !== 'max') return false;
+  return node.src.some((source) => constantValue(source) !== undefined);
 }
 
 /**

@@ -32,6 +32,7 @@ import type {
   Value,
   ValueDType,
 } from './types.ts';
+import { isProvenBelow } from './value-range.ts';
 
 /** A block under construction: its statements and the values already computed in it. */
 interface OpenBlock {
@@ -290,16 +291,23 @@ export class KernelBuilder {
     return this.#pure({ kind: 'lane', dtype: a.dtype, lanes: 1, a, lane }, [a], String(lane));
   }
 
-  /** A data-dependent index in 0 .. size - 1; `what` names it in the RangeError. */
+  /**
+   * A data-dependent index in 0 .. size - 1; `what` names it in the RangeError. One that is limited
+   * to that range before needs no check, and cannot fail.
+   */
   checked(a: Value, size: number, what: string): Index {
     if (a.lanes !== 1 || a.dtype !== 'i32') throw new InternalError('checked takes a single i32');
-    let check = this.#checks.indexOf(what);
-    if (check < 0) check = this.#checks.push(what) - 1;
+    const check = isProvenBelow(a, size) ? undefined : this.#checkNumber(what);
     const draft = { kind: 'checked', dtype: 'i32', lanes: 1, a, size, check } as const;
     // Not outside a loop that may have no turns: nobody would use the index it complains of.
-    const depth = Math.max(a.depth, this.#lastUncertainLoop());
+    const depth = check === undefined ? a.depth : Math.max(a.depth, this.#lastUncertainLoop());
     const value = this.#place(draft, depth, `checked:${size}:${check}:${a.id}`);
     return atomIndex({ kind: 'data', value: value.id, size, key: `data${value.id}` });
+  }
+
+  #checkNumber(what: string): number {
+    const known = this.#checks.indexOf(what);
+    return known < 0 ? this.#checks.push(what) - 1 : known;
   }
 
   /** Depth of the innermost open loop that may have no turns. */

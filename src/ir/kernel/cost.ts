@@ -117,7 +117,7 @@ function instructionsOf(statement: Exclude<Statement, Loop>): number {
     case 'pack':
       return statement.items.length;
     case 'checked':
-      return 3;
+      return statement.check === undefined ? 0 : 3;
     case 'carried':
     case 'result':
       return 0;

@@ -151,7 +151,7 @@ function compileChecked(frame: Frame, value: CheckedValue): Step {
   const to = frame.define(value);
   return () => {
     const x = r[a];
-    if (x < 0 || x >= size) frame.check ??= { check, value: x, size };
+    if (check !== undefined && (x < 0 || x >= size)) frame.check ??= { check, value: x, size };
     r[to] = Math.max(0, Math.min(size - 1, x));
   };
 }

@@ -180,7 +180,9 @@ class Printer {
       case 'lane':
         return `lane ${this.#use(value.a)} ${value.lane}`;
       case 'checked':
-        return `checked ${this.#use(value.a)} < ${value.size} #${value.check}`;
+        return value.check === undefined
+          ? `proven ${this.#use(value.a)} < ${value.size}`
+          : `checked ${this.#use(value.a)} < ${value.size} #${value.check}`;
       case 'carried':
       case 'result':
         return value.kind;

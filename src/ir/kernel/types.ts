@@ -157,14 +157,15 @@ export interface ResultValue extends ValueBase {
 }
 /**
  * An index that is data: compares a with 0 .. size - 1; outside, the first offender is recorded
- * (the step then throws a RangeError naming `what`) and the value clamped.
+ * (the step then throws a RangeError naming `what`) and the value clamped. Where a is bounded by
+ * the way it is computed (`valueRange`) nothing is compared, and nothing can fail.
  */
 export interface CheckedValue extends ValueBase {
   readonly kind: 'checked';
   readonly a: Value;
   readonly size: number;
-  /** Number of the message in the kernel's `checks`. */
-  readonly check: number;
+  /** Number of the message in the kernel's `checks`; undefined where the bounds are proven. */
+  readonly check: number | undefined;
 }
 
 export type Value =

@@ -4,6 +4,7 @@ import { type Index, LANES, type LoopAtom, range, visitAtoms } from './index-exp
 import { operandsOf } from './operands.ts';
 import { printIndex, printKernel, printStatement } from './print.ts';
 import type { Buffer, Kernel, Loop, Mask, Statement, Store, Value } from './types.ts';
+import { isProvenBelow } from './value-range.ts';
 import { largest, smallest, unprovenAccess } from './verify-bounds.ts';
 import { same, typeFault } from './verify-types.ts';
 
@@ -105,7 +106,11 @@ class Verifier {
         break;
       }
       case 'checked':
-        if (this.#kernel.checks[value.check] === undefined) {
+        if (value.check === undefined) {
+          if (!isProvenBelow(value.a, value.size)) {
+            this.#fail(`an index below ${value.size} is neither checked nor proven`);
+          }
+        } else if (this.#kernel.checks[value.check] === undefined) {
           this.#fail(`there is no check ${value.check}`);
         }
         break;

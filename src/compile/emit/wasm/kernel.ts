@@ -118,8 +118,15 @@ class KernelEmitter implements Emitter {
 
   #checked(value: CheckedValue): void {
     const { f } = this;
+    const { check } = value;
     const local = f.local('i32');
     this.push(value.a);
+    this.#locals.set(value, local);
+    this.#indices.define(`data${value.id}`, local);
+    if (check === undefined) {
+      f.emit('local.set', local);
+      return;
+    }
     f.emit('local.tee', local).emit('i32.const', value.size).emit('i32.ge_u');
     f.if(() => {
       f.emit('i32.const', FAILURE_RECORD);
@@ -135,7 +142,7 @@ class KernelEmitter implements Emitter {
           f.emit('i32.store', { offset });
         };
         record(0, () => f.emit('i32.const', 1));
-        record(4, () => f.emit('i32.const', value.check));
+        record(4, () => f.emit('i32.const', check));
         record(8, () => f.emit('local.get', local));
         record(12, () => f.emit('i32.const', value.size));
       });
@@ -143,8 +150,6 @@ class KernelEmitter implements Emitter {
       f.emit('local.get', local).emit('i32.const', 0).emit('i32.lt_s');
       f.emit('select').emit('local.set', local);
     });
-    this.#locals.set(value, local);
-    this.#indices.define(`data${value.id}`, local);
   }
 
   #store(store: Store): void {

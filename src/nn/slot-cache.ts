@@ -1,0 +1,153 @@
+import { badArgument } from '../base/errors.ts';
+import { pagedAttention } from '../tensor/functions/index.ts';
+import { arange, Cell, type Tensor, type TensorOptions, zeros } from '../tensor/index.ts';
+import type { CachedAttentionOptions, CacheState, LayerCache } from './kv-cache.ts';
+
+/** What the keys of one attention layer are like. */
+export interface LayerShape {
+  /** Heads of keys and values. */
+  readonly heads: number;
+  /** Numbers of one head. */
+  readonly size: number;
+}
+
+export interface SlotCacheOptions extends TensorOptions {
+  /** One for each attention layer. */
+  readonly layers: readonly LayerShape[];
+  /** Sequences that are kept at the same time. */
+  readonly slots: number;
+  /** Most positions of a sequence. */
+  readonly capacity: number;
+}
+
+/** Keys of a tile of attention: rows beyond a sequence are cheaper than a mask in each tile. */
+const TILE = 32;
+
+/**
+ * Keys and values of several sequences, each in a slot of its own, at a length of its own: what
+ * continuous batching (Yu et al. 2022) stands on. A step names the slots it continues and where in
+ * them its tokens stand; it writes those places and no others, and one program serves all slots and
+ * lengths. What a sequence sees does not depend on the others, so neither do its bits.
+ */
+export class SlotCache {
+  readonly slots: number;
+  readonly capacity: number;
+  readonly #rows: number;
+  readonly #layers: readonly { readonly keys: Cell; readonly values: Cell }[];
+
+  constructor(options: SlotCacheOptions) {
+    const { layers, slots, capacity } = options;
+    const sizes = layers.flatMap(({ heads, size }) => [
+      ['heads', heads] as const,
+      ['size', size] as const,
+    ]);
+    for (const [name, count] of [['slots', slots], ['capacity', capacity], ...sizes] as const) {
+      if (!Number.isInteger(count) || count < 1) {
+        throw badArgument('SlotCache', name, count, 'an integer >= 1');
+      }
+    }
+    this.slots = slots;
+    this.capacity = capacity;
+    this.#rows = Math.ceil(capacity / TILE) * TILE;
+    const cell = ({ heads, size }: LayerShape, name: string) => {
+      const empty = zeros([slots * this.#rows, heads, size], options);
+      const made = new Cell(empty, name);
+      empty.dispose();
+      return made;
+    };
+    this.#layers = layers.map((layer, i) => ({
+      keys: cell(layer, `keys of layer ${i}`),
+      values: cell(layer, `values of layer ${i}`),
+    }));
+  }
+
+  /** All memory that it holds. */
+  get cells(): Cell[] {
+    return this.#layers.flatMap(({ keys, values }) => [keys, values]);
+  }
+
+  get bytes(): number {
+    return this.cells.reduce((sum, cell) => sum + cell.size * 4, 0);
+  }
+
+  /**
+   * The state of a step whose row b continues the sequence in slots[b] with `time` tokens from
+   * position starts[b] on. Numbers outside the cache are moved to its ends, so that no step can fail
+   * and each works in place: who calls sees to it that they are inside.
+   *
+   * @param slots i32 [batch]
+   * @param starts i32 [batch]
+   */
+  state(slots: Tensor, starts: Tensor, time: number): CacheState {
+    const [batch] = slots.shape as readonly number[];
+    if (slots.rank !== 1 || starts.rank !== 1 || starts.shape[0] !== batch) {
+      const got = [slots.shape, starts.shape];
+      throw badArgument('SlotCache', 'slots and starts', got, 'two i32 [batch]');
+    }
+    if (!Number.isInteger(time) || time < 1 || time > this.capacity) {
+      throw badArgument('SlotCache', 'time', time, `an integer from 1 to ${this.capacity}`);
+    }
+    const offset = limited(starts, this.#rows - time);
+    const positions = arange(time, { device: slots.device }).add(offset.unsqueeze(1));
+    const rows = limited(slots, this.slots - 1)
+      .mul(this.#rows)
+      .unsqueeze(1)
+      .add(positions);
+    const place: Place = {
+      batch,
+      time,
+      table: limited(slots, this.slots - 1).unsqueeze(1),
+      offset,
+      rows: limited(rows.reshape([batch * time, 1, 1]), this.slots * this.#rows - 1),
+    };
+    const layers = this.#layers.map(
+      ({ keys, values }): LayerCache => ({
+        attend: (q, k, v, options) => this.#attend(q, [keys, k], [values, v], place, options),
+      }),
+    );
+    return { positions: limited(positions, this.capacity - 1), layers };
+  }
+
+  #attend(
+    q: Tensor,
+    keys: readonly [Cell, Tensor],
+    values: readonly [Cell, Tensor],
+    place: Place,
+    options: CachedAttentionOptions = {},
+  ): Tensor {
+    const { batch, time, table, offset, rows } = place;
+    const update = ([cell, x]: readonly [Cell, Tensor]): Tensor => {
+      const [, heads, size] = cell.shape as readonly number[];
+      const flat = x.transpose(1, 2).reshape([batch * time, heads, size]);
+      const next = cell.value.scatter(0, rows.expand(flat.shape), flat);
+      cell.set(next);
+      return next.reshape([this.slots, this.#rows, heads, size]);
+    };
+    const { enableGqa: _, ...settings } = options;
+    return pagedAttention(q, update(keys), update(values), table, {
+      ...settings,
+      isCausal: true,
+      queryOffset: offset,
+    });
+  }
+
+  dispose(): void {
+    for (const cell of this.cells) cell.dispose();
+  }
+}
+
+interface Place {
+  readonly batch: number;
+  readonly time: number;
+  /** i32 [batch, 1]: a slot is one block of the pool. */
+  readonly table: Tensor;
+  /** i32 [batch] */
+  readonly offset: Tensor;
+  /** i32 [batch x time, 1, 1]: rows of the pool that the tokens take. */
+  readonly rows: Tensor;
+}
+
+/** An index that the compiler knows to be one of 0 .. last: it needs no check, so nothing can fail. */
+function limited(index: Tensor, last: number): Tensor {
+  return index.maximum(0).minimum(last);
+}
