@@ -13,6 +13,13 @@ export {
   splitGgmlBlocks,
 } from './ggml-blocks.ts';
 export { decodeSafetensors, encodeSafetensors, type StoredTensor } from './safetensors.ts';
+export type { TokenizerFiles } from './tokenizer/files.ts';
+export { loadTokenizer, saveTokenizer } from './tokenizer/load.ts';
+export {
+  type EncodedPair,
+  HuggingFaceTokenizer,
+  tokenizerFromFiles,
+} from './tokenizer/tokenizer.ts';
 export type {
   ChatMessage,
   ChatOptions,

@@ -53,6 +53,8 @@ export interface ChatMessage {
 export interface ChatOptions {
   /** Ends with what begins the assistant's answer (default true). */
   readonly addGenerationPrompt?: boolean;
+  /** Ends with the last message's content, for the model to go on with it (default false). */
+  readonly continueFinalMessage?: boolean;
   readonly tools?: readonly unknown[];
   /** Further variables of the template. */
   readonly variables?: Readonly<Record<string, unknown>>;
