@@ -39,15 +39,18 @@ export async function writeFileAtomic(
   await syncFolder(folder);
 }
 
-/** A single write may take less than it is given. */
-async function writeAll(file: Awaited<ReturnType<typeof open>>, bytes: Uint8Array): Promise<void> {
+/** @internal A single write may take less than it is given. */
+export async function writeAll(
+  file: Awaited<ReturnType<typeof open>>,
+  bytes: Uint8Array,
+): Promise<void> {
   for (let at = 0; at < bytes.length; ) {
     at += (await file.write(bytes, at, Math.min(bytes.length - at, 2 ** 30))).bytesWritten;
   }
 }
 
-/** Makes the new name itself durable. Not every system lets a folder be opened for that. */
-async function syncFolder(folder: string): Promise<void> {
+/** @internal Makes the new name itself durable. Not every system lets a folder be opened for that. */
+export async function syncFolder(folder: string): Promise<void> {
   try {
     const handle = await open(folder, 'r');
     await handle.sync().finally(() => handle.close());
@@ -134,9 +137,12 @@ const REASONS: Readonly<Record<string, string>> = {
   EPERM: 'permission is denied; choose another place or change its permissions',
   EROFS: 'the file system is read-only; choose another place',
   ENOSPC: 'the disk is full; free some space or choose another place',
+  EDQUOT: 'your share of the disk is used up; free some space or choose another place',
+  EFBIG: 'the file is larger than this process may write; raise the limit (ulimit -f)',
 };
 
-function explain(what: string, path: string, error: unknown): Error {
+/** @internal An error of the file system in words: what could not be done, why, and what to do. */
+export function explain(what: string, path: string, error: unknown): Error {
   const { code, message } = error as { code?: unknown; message: string };
   const reason = typeof code === 'string' ? (REASONS[code] ?? code) : message;
   return new Error(`${JSON.stringify(path)} could not be ${what}: ${reason}`, { cause: error });

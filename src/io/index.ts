@@ -6,6 +6,13 @@ export {
   writeSafetensors,
 } from './files.ts';
 export {
+  damageOf,
+  type FileContent,
+  removeFolder,
+  removeUnfinished,
+  writeFolderAtomic,
+} from './folders.ts';
+export {
   encodeGgmlBlocks,
   type GgmlBlockType,
   joinGgmlBlocks,

@@ -1,7 +1,10 @@
+import { unreachable } from '../base/errors.ts';
 import { compile } from '../compile/index.ts';
 import type { Device, Executable } from '../device/index.ts';
+import { DTYPES } from '../ir/dtype.ts';
 import type { BufferNode } from '../ir/graph/build.ts';
 import type { Node } from '../ir/graph/types.ts';
+import type { Code, Target } from '../ir/program.ts';
 import { formatShape, isVar, type Shape, sizeOf } from '../ir/shape.ts';
 import type { Cell } from './cell.ts';
 import { Lazy, leavesOf } from './lazy.ts';
@@ -41,6 +44,14 @@ export interface Call {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Bytes that one run of a program takes beside its arguments and the cells it reads. */
+export interface ProgramMemory {
+  /** What the compiler's plan of memory holds at once: intermediates, of all threads together. */
+  readonly scratchBytes: number;
+  /** Results, and new values of cells that cannot be written in place. */
+  readonly resultBytes: number;
+}
+
 /** A traced and compiled step. */
 export class Captured {
   readonly #device: Device;
@@ -49,6 +60,7 @@ export class Captured {
   readonly #written: readonly Written[];
   /** Values beside arguments and cells that the function has used. */
   readonly #used: readonly Lazy[];
+  readonly memory: ProgramMemory;
   /** Rejects when the device refuses the code. */
   readonly loaded: Promise<Executable>;
   /** Calls that wait or run. */
@@ -96,6 +108,13 @@ export class Captured {
       const output = results.length + i;
       return { cell, reuse: reuse[output], keeps: keeps[output] };
     });
+    const fresh = this.#written.filter(({ reuse }) => reuse === undefined).map(({ cell }) => cell);
+    this.memory = {
+      scratchBytes: scratchOf(code, device.target),
+      resultBytes: [...results, ...fresh].reduce((n, { dtype, shape }) => {
+        return n + sizeOf(shape) * DTYPES[dtype].bytes;
+      }, 0),
+    };
     this.loaded = device.load(code);
     this.loaded.catch(() => undefined);
   }
@@ -215,6 +234,22 @@ export class Captured {
     this.#calls = Number.POSITIVE_INFINITY;
     for (const source of this.#sources) if (source.kind === 'captured') source.storage.release();
     this.loaded.then((executable) => executable.dispose()).catch(() => undefined);
+  }
+}
+
+/** The graph interpreter makes no plan: it frees nothing before a run ends. */
+function scratchOf(code: Code, target: Target): number {
+  switch (code.kind) {
+    case 'graph':
+      return 0;
+    case 'kernels':
+      return code.program.scratchBytes + code.program.localBytes;
+    case 'wasm': {
+      const threads = target.kind === 'wasm' ? target.threads : 1;
+      return code.plan.scratchBytes + code.plan.localBytes * threads;
+    }
+    default:
+      return unreachable(code);
   }
 }
 

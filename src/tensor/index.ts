@@ -3,6 +3,7 @@ export { type DeviceChoice, device, setThreads } from '../device/index.ts';
 export { DTYPES, type DType, isDType } from '../ir/dtype.ts';
 export { type Dim, type Shape, type Var, variable } from '../ir/shape.ts';
 export type { AxesTree } from './axes-tree.ts';
+export type { ProgramMemory } from './captured.ts';
 export { Cell, Parameter } from './cell.ts';
 export { checkpoint } from './checkpoint.ts';
 export { customGradient, type InputGradients, stopGradient } from './custom-gradient.ts';

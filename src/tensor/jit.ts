@@ -2,7 +2,7 @@ import { badArgument, show } from '../base/errors.ts';
 import { LruMap } from '../base/lru.ts';
 import type { Device } from '../device/index.ts';
 import { formatShape, type Shape, type Var } from '../ir/shape.ts';
-import { Captured, type Trace } from './captured.ts';
+import { Captured, type ProgramMemory, type Trace } from './captured.ts';
 import { type Cell, type CellTrace, own, share, withCellTrace } from './cell.ts';
 import { Lazy } from './lazy.ts';
 import { TraceLog } from './retrace.ts';
@@ -49,6 +49,11 @@ export interface Jitted<A extends unknown[], T> {
   (...args: A): Promise<T>;
   /** The same function, called with options: `step.with({ signal })(x, y)`. */
   with(options: CallOptions): (...args: A) => Promise<T>;
+  /**
+   * Bytes that a call with such arguments takes, before anything is computed: it traces and compiles,
+   * and the next call with arguments of these shapes finds its program made.
+   */
+  memory(...args: A): ProgramMemory;
   /** How often the function was traced and compiled. */
   readonly traces: number;
   /** Frees the compiled programs; those of calls that wait or run go when these are done. */
@@ -76,10 +81,7 @@ const CACHE_SIZE = 16;
 export function jit<A extends unknown[], T>(f: (...args: A) => T): Jitted<Bound<A>, T> {
   const programs = new LruMap<string, Captured>(CACHE_SIZE, (captured) => captured.dispose());
   const log = new TraceLog(f.name || 'a function', CACHE_SIZE);
-  // Nothing is awaited before the call has its place in the queue: calls keep their order.
-  const call = async ({ signal }: CallOptions, args: Bound<A>): Promise<T> => {
-    signal?.throwIfAborted();
-    const { signature, tensors, vars } = describe(args);
+  const programFor = (args: Bound<A>, signature: readonly [string, string][]): Captured => {
     const key = signature.map(([path, what]) => `${path}=${what}`).join(' ');
     let captured = programs.get(key);
     if (!captured) {
@@ -92,6 +94,13 @@ export function jit<A extends unknown[], T>(f: (...args: A) => T): Jitted<Bound<
         own.dispose();
       });
     }
+    return captured;
+  };
+  // Nothing is awaited before the call has its place in the queue: calls keep their order.
+  const call = async ({ signal }: CallOptions, args: Bound<A>): Promise<T> => {
+    signal?.throwIfAborted();
+    const { signature, tensors, vars } = describe(args);
+    const captured = programFor(args, signature);
     if (tensors.some((t) => t.lazy.isDifferentiated) || captured.readsDifferentiated) {
       return runPlain(f, args, vars);
     }
@@ -104,6 +113,7 @@ export function jit<A extends unknown[], T>(f: (...args: A) => T): Jitted<Bound<
         (...args: Bound<A>) =>
           call(checked(options), args),
     },
+    memory: { value: (...args: Bound<A>) => programFor(args, describe(args).signature).memory },
     traces: { get: () => log.traces },
     dispose: { value: () => programs.clear() },
   }) as Jitted<Bound<A>, T>;

@@ -1,4 +1,5 @@
 import { badArgument } from '../base/errors.ts';
+import type { DeviceName } from '../device/index.ts';
 import type { DType } from '../ir/dtype.ts';
 import { maxDim, type Shape, sizeOf } from '../ir/shape.ts';
 import { openBatches, splitAmongMembers } from './batch-trace.ts';
@@ -45,6 +46,15 @@ export interface RandomOptions extends TensorOptions {
   readonly generator?: Generator;
 }
 
+/** Where a generator stands, as plain JSON, for checkpoints. */
+export interface GeneratorState {
+  readonly seed: number;
+  /** Draws outside of jitted steps. */
+  readonly draws: number;
+  /** By device: the two words of the stream inside jitted steps. */
+  readonly steps: Readonly<Record<string, readonly [number, number]>>;
+}
+
 /**
  * A stream of random numbers. Draw n of seed s is the same on every device. Inside a jitted step
  * the position is a cell, so every run of the step draws anew.
@@ -64,6 +74,46 @@ export class Generator {
     this.#seed = checkSeed(seed);
     this.#draws = 0;
     for (const cell of this.#traced.values()) cell.set(this.#state(0x80000000, cell.held.device));
+  }
+
+  /** Where it stands; waits for the steps that are queued. */
+  async state(): Promise<GeneratorState> {
+    const steps: Record<string, readonly [number, number]> = {};
+    for (const [name, cell] of this.#traced) {
+      const [seed = 0, position = 0] = await cell.held.data();
+      steps[name] = [Number(seed), Number(position)];
+    }
+    return { seed: this.#seed, draws: this.#draws, steps };
+  }
+
+  /**
+   * Continues from what `state` gave.
+   *
+   * @throws TypeError for anything else
+   */
+  restore(state: GeneratorState): void {
+    const { seed: value, draws, steps } = state;
+    this.#seed = checkSeed(value);
+    if (!Number.isInteger(draws) || draws < 0) {
+      throw badArgument('Generator', 'state.draws', draws, 'an integer >= 0');
+    }
+    this.#draws = draws;
+    for (const [name, words] of Object.entries(steps)) {
+      const device = name === 'default' ? undefined : (name as DeviceName);
+      const position = tensor(Uint32Array.from(words), device === undefined ? {} : { device });
+      this.#stepState(name, position);
+    }
+  }
+
+  /** Puts a state for jitted steps into its cell, or into a new one. */
+  #stepState(name: string, state: Tensor): Cell {
+    let cell = this.#traced.get(name);
+    if (cell) cell.set(state);
+    else {
+      cell = new Cell(state, 'random state');
+      this.#traced.set(name, cell);
+    }
+    return cell;
   }
 
   #state(position: number, device: TensorOptions['device']): Tensor {
@@ -93,11 +143,7 @@ export class Generator {
     }
     // Steps have a range of positions of their own, so both kinds of draws never meet.
     const name = typeof device === 'object' ? device.name : (device ?? 'default');
-    let cell = this.#traced.get(name);
-    if (!cell) {
-      cell = new Cell(this.#state(0x80000000, device), 'random state');
-      this.#traced.set(name, cell);
-    }
+    const cell = this.#traced.get(name) ?? this.#stepState(name, this.#state(0x80000000, device));
     const state = cell.value;
     cell.replace(state.add(arange(2, { dtype: 'u32', device: state.device }).mul(draws)));
     return state;
@@ -110,6 +156,16 @@ function checkSeed(seed: number): number {
 }
 
 const global = new Generator(0);
+
+/** Where the global generator stands; see `Generator.state`. */
+export function state(): Promise<GeneratorState> {
+  return global.state();
+}
+
+/** Lets the global generator continue from a state. */
+export function restore(value: GeneratorState): void {
+  global.restore(value);
+}
 
 /** Seeds the global generator. */
 export function seed(value: number): void {

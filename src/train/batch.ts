@@ -45,3 +45,8 @@ export function tensorsOf(
 export function lossOf(model: TrainableModel, batch: BatchTensors): Tensor {
   return model.loss(batch.inputs, batch.targets, batch.weights);
 }
+
+/** By how much a batch counts: the sum of its weights, or the number of its targets. */
+export function weightOf({ targets, weights }: TokenBatch): number {
+  return weights ? weights.reduce((sum, w) => sum + w, 0) : targets.length;
+}

@@ -16,7 +16,7 @@ export interface Budget {
 /** The same number of steps on every machine: the same seed gives the same bits. */
 function stepBudget(steps: number): Budget {
   if (!Number.isInteger(steps) || steps < 1) {
-    throw badArgument('trainLanguageModel', 'steps', steps, 'an integer >= 1');
+    throw badArgument('training', 'steps', steps, 'an integer >= 1');
   }
   return {
     share: (step) => Math.min(1, step / steps),
@@ -29,25 +29,38 @@ function stepBudget(steps: number): Budget {
  * The end at a given time, on a slow machine and on one that slows down. The share is counted from
  * the end of the first step on, for that one also compiles.
  */
-function timeBudget(seconds: number, now: () => number): Budget {
+function timeBudget(seconds: number, now: () => number, from: Spent): Budget {
   if (!(seconds > 0 && seconds < Number.POSITIVE_INFINITY)) {
-    throw badArgument('trainLanguageModel', 'seconds', seconds, 'a number > 0');
+    throw badArgument('training', 'seconds', seconds, 'a number > 0');
   }
-  const end = now() + seconds;
+  const end = now() + seconds - from.seconds;
+  const done = Math.min(1, from.seconds / seconds);
   let begin = Number.NaN;
   return {
     share(step) {
-      if (step === 0) return 0;
+      if (step === from.step) return done;
       if (Number.isNaN(begin)) begin = now();
-      return begin >= end ? 1 : Math.min(1, (now() - begin) / (end - begin));
+      if (begin >= end) return 1;
+      return Math.min(1, done + ((1 - done) * (now() - begin)) / (end - begin));
     },
     left: () => Math.max(0, end - now()),
     steps: (step, perStep) => step + Math.ceil(Math.max(0, end - now()) / Math.max(perStep, 1e-6)),
   };
 }
 
+/** What an earlier part of the same run has taken. */
+export interface Spent {
+  readonly step: number;
+  readonly seconds: number;
+}
+
 /** @param now the time in seconds */
-export function makeBudget(length: Length, now: () => number): Budget {
+export function makeBudget(
+  length: Length,
+  now: () => number,
+  from: Spent = { step: 0, seconds: 0 },
+): Budget {
   const { steps, seconds } = length as { steps?: number; seconds?: number };
-  return steps === undefined ? timeBudget(seconds ?? Number.NaN, now) : stepBudget(steps);
+  if (steps !== undefined) return stepBudget(steps);
+  return timeBudget(seconds ?? Number.NaN, now, from);
 }

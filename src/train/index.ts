@@ -1,10 +1,37 @@
 export type { Corpus, TrainableModel } from './batch.ts';
 export type { Length } from './budget.ts';
+export {
+  type CheckpointOptions,
+  Checkpoints,
+  configOfCheckpoint,
+  newestCheckpoint,
+  type RunState,
+} from './checkpoints.ts';
+export { Evaluation, type EvaluationOptions } from './evaluation.ts';
+export { flopsPerToken } from './flops.ts';
+export { JsonLinesLogger, metricsIn, TensorBoardLogger } from './logs/files.ts';
+export { type Logger, Loggers } from './logs/logger.ts';
+export {
+  DivergedError,
+  type Keeper,
+  type LoopOptions,
+  type LoopResult,
+  type Position,
+  trainingLoop,
+} from './loop.ts';
 export { loadModel, type SavedModel, saveModel } from './model-folder.ts';
 export type { TrainingProgress } from './progress.ts';
+export { cosineByShare, type RateSchedule } from './schedule.ts';
 export {
   type TrainingOptions,
   type TrainingResult,
   type TrainingRun,
   trainLanguageModel,
 } from './train.ts';
+export {
+  type StepResult,
+  Trainer,
+  type TrainerOptimizer,
+  type TrainerOptions,
+  type TrainingMemory,
+} from './trainer.ts';

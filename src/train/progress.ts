@@ -10,8 +10,16 @@ export interface TrainingProgress {
   readonly lr: number;
   /** 2-norm of all gradients before clipping. */
   readonly gradNorm: number;
+  /** Tokens trained on so far, those without weight among them. */
+  readonly tokens: number;
+  /** Seconds of training so far, earlier parts of a resumed run among them. */
+  readonly seconds: number;
   /** Over the latest steps. */
   readonly tokensPerSecond: number;
+  /** Model FLOPs a second in 10^9, by 6 N + 12 L d T a token; there if the model's sizes are known. */
+  readonly gflops?: number;
+  /** Bytes of all arrays on the device. */
+  readonly memoryBytes: number;
   readonly etaSeconds: number;
   /** Where it was measured after this step: loss on the validation tokens. */
   readonly validationLoss?: number;

@@ -1,11 +1,13 @@
 import { badArgument } from '../base/errors.ts';
-import { BatchSampler, type TokenBatch } from '../data/index.ts';
-import { AdamW, clipByGlobalNorm, cosineSchedule } from '../optim/index.ts';
-import { jit, type Tensor, valueAndGrad } from '../tensor/index.ts';
-import { type BatchTensors, type Corpus, lossOf, type TrainableModel, tensorsOf } from './batch.ts';
-import { type Length, makeBudget } from './budget.ts';
-import { StepClock, type TrainingProgress } from './progress.ts';
-import { Validation } from './validation.ts';
+import { BatchSampler } from '../data/index.ts';
+import { AdamW } from '../optim/index.ts';
+import type { Corpus, TrainableModel } from './batch.ts';
+import type { Length } from './budget.ts';
+import { Evaluation } from './evaluation.ts';
+import { trainingLoop } from './loop.ts';
+import type { TrainingProgress } from './progress.ts';
+import { cosineByShare } from './schedule.ts';
+import { Trainer } from './trainer.ts';
 
 export type TrainingOptions = Length & {
   /** Sequences a step. */
@@ -54,124 +56,48 @@ export interface TrainingResult {
   readonly aborted: boolean;
 }
 
+/** Batches of one measurement, always the same ones. */
+const VALIDATION_BATCHES = 8;
+
 /**
- * Trains a language model on windows of a text: AdamW on gradients clipped by their common norm,
- * the learning rate rising linearly and then falling by half a cosine. With `steps` the same seeds
- * give the same bits; with `seconds` the schedule follows the clock.
+ * Trains a model on tokens with AdamW and a cosine schedule. The same model, tokens and options with
+ * `steps` give the same weights, bit for bit. A run with `seconds` ends at that time.
  *
- * @throws RangeError if the loss is no longer a number; the model's weights are then useless
+ * @throws RangeError when the loss is not finite any more
+ * @throws RangeError for tokens shorter than a sequence, and for weights of another number
  */
 export async function trainLanguageModel(run: TrainingRun): Promise<TrainingResult> {
-  const { model, options, onProgress, signal } = run;
-  const { batch, sequence, seed = 0, lr: peak = 2e-3, starts, weights } = options;
-  const { tokens } = run;
-  const sampler = new BatchSampler({ tokens, batch, sequence, seed, starts, weights });
-  const begin = seconds();
-  const budget = makeBudget(options, seconds);
-  const rate = rateByShare(peak, options.warmup ?? 0.03);
-  const validation = new Validation(model, options);
-  const trainer = new Trainer(model, options);
-  const clock = new StepClock();
-  let loss = Number.NaN;
-  let step = 0;
+  const { model, tokens, options, onProgress, signal } = run;
+  const { batch, sequence, seed = 0, lr = 2e-3, starts, weights, clipNorm = 1 } = options;
+  const { betas = [0.9, 0.95], weightDecay = 0.1, validation, validations = 4 } = options;
+  if (!Number.isInteger(validations) || validations < 0) {
+    throw badArgument('trainLanguageModel', 'validations', validations, 'an integer >= 0');
+  }
+  const source = new BatchSampler({ tokens, batch, sequence, seed, starts, weights });
+  const schedule = cosineByShare(lr, options.warmup ?? 0.03);
+  const optimizer = new AdamW(model.parameters(), { betas, weightDecay });
+  const trainer = new Trainer({ model, optimizer, batch, sequence, clipNorm });
   try {
-    for (let share = 0; share < 1 && !signal?.aborted; ) {
-      const started = seconds();
-      const lr = rate(share);
-      const measured = await trainer.step(sampler.next(), lr);
-      loss = measured.loss;
-      if (!Number.isFinite(loss)) throw diverged(step + 1, loss, lr);
-      step++;
-      // The first step compiles: it says nothing about the others.
-      if (step > 1) clock.add(seconds() - started);
-      share = budget.share(step);
-      const validationLoss = signal?.aborted ? undefined : await validation.measureAt(share);
-      const perStep = clock.seconds || seconds() - started;
-      onProgress?.({
-        step,
-        steps: share < 1 ? budget.steps(step, perStep) : step,
-        ...measured,
-        lr,
-        tokensPerSecond: (batch * sequence) / perStep,
-        etaSeconds: share < 1 ? budget.left(step, perStep) : 0,
-        ...(validationLoss !== undefined && { validationLoss }),
-      });
-    }
+    const evaluation =
+      validation && validations > 0
+        ? new Evaluation(trainer, {
+            source: () => new BatchSampler({ ...validation, batch, sequence, seed: 0 }),
+            batches: VALIDATION_BATCHES,
+            when: { times: validations },
+          })
+        : undefined;
+    const length = options as Length;
+    const { step, ...result } = await trainingLoop({
+      trainer,
+      source,
+      length,
+      schedule,
+      evaluation,
+      onProgress,
+      signal,
+    });
+    return { steps: step, ...result };
   } finally {
     trainer.dispose();
-    validation.dispose();
   }
-  return {
-    steps: step,
-    tokens: step * batch * sequence,
-    seconds: seconds() - begin,
-    loss,
-    validationLoss: validation.latest,
-    aborted: signal?.aborted ?? false,
-  };
-}
-
-/** One compiled step: loss, gradients, clipping, update. */
-class Trainer {
-  readonly #model: TrainableModel;
-  readonly #shape: readonly [number, number];
-  readonly #optimizer: AdamW;
-  readonly #step;
-
-  constructor(model: TrainableModel, options: TrainingOptions) {
-    const { betas = [0.9, 0.95], weightDecay = 0.1, clipNorm = 1 } = options;
-    if (!(clipNorm > 0)) {
-      throw badArgument('trainLanguageModel', 'clipNorm', clipNorm, 'a number > 0');
-    }
-    const optimizer = new AdamW(model.parameters(), { betas, weightDecay });
-    this.#model = model;
-    this.#shape = [options.batch, options.sequence];
-    this.#optimizer = optimizer;
-    this.#step = jit((batch: BatchTensors) => {
-      const { value, grads } = valueAndGrad(lossOf)(model, batch);
-      const clipped = clipByGlobalNorm(grads, clipNorm);
-      optimizer.update(clipped.grads);
-      return { loss: value, norm: clipped.norm };
-    });
-  }
-
-  async step(batch: TokenBatch, lr: number): Promise<{ loss: number; gradNorm: number }> {
-    this.#optimizer.setLearningRate(lr);
-    const tensors = tensorsOf(this.#model, batch, this.#shape);
-    const used: Tensor[] = Object.values(tensors);
-    try {
-      const { loss, norm } = await this.#step(tensors);
-      used.push(loss, norm);
-      return { loss: await loss.item(), gradNorm: await norm.item() };
-    } finally {
-      for (const t of used) t.dispose();
-    }
-  }
-
-  dispose(): void {
-    this.#step.dispose();
-    this.#optimizer.dispose();
-  }
-}
-
-/** Learning rate by the share of the run that is done. */
-function rateByShare(peak: number, warmup: number): (share: number) => number {
-  if (!(warmup >= 0 && warmup < 1)) {
-    throw badArgument('trainLanguageModel', 'warmup', warmup, 'a share from 0 to 1');
-  }
-  // So many parts that the schedule, which counts steps, is as good as continuous.
-  const parts = 10_000;
-  const schedule = cosineSchedule({ peak, steps: parts, warmup: warmup * parts, floor: peak / 50 });
-  return (share) => schedule(share * parts);
-}
-
-function diverged(step: number, loss: number, lr: number): RangeError {
-  return new RangeError(
-    `the loss of step ${step} is ${loss}; expected a finite number. The training has diverged: ` +
-      `lower the learning rate (it was ${lr.toPrecision(3)} in this step) or use another seed.`,
-  );
-}
-
-function seconds(): number {
-  return performance.now() / 1000;
 }

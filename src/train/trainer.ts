@@ -1,0 +1,260 @@
+import { badArgument } from '../base/errors.ts';
+import type { TokenBatch } from '../data/index.ts';
+import { clipByGlobalNorm, globalNorm } from '../optim/index.ts';
+import {
+  Cell,
+  DTYPES,
+  type Jitted,
+  jit,
+  type Tensor,
+  tensor,
+  valueAndGrad,
+  zeros,
+} from '../tensor/index.ts';
+import { type BatchTensors, lossOf, type TrainableModel, tensorsOf, weightOf } from './batch.ts';
+
+/** What the trainer asks of an optimiser; those of `tersor/optim` have it. */
+export interface TrainerOptimizer {
+  /** The rate of the next step. */
+  setLearningRate(lr: number): void;
+  /** One step by gradients of the parameters' names; called inside a jitted step. */
+  update(grads: ReadonlyMap<string, Tensor>): void;
+  /** All that changes from step to step, by name. */
+  state(): ReadonlyMap<string, Cell>;
+  dispose(): void;
+}
+
+export interface TrainerOptions {
+  readonly model: TrainableModel;
+  /** Of the model's trainable parameters; the trainer disposes of it. */
+  readonly optimizer: TrainerOptimizer;
+  /** Rows of a micro-batch. */
+  readonly batch: number;
+  /** Tokens of a row. */
+  readonly sequence: number;
+  /** Micro-batches of a step (default 1). */
+  readonly accumulate?: number;
+  /** Highest common 2-norm of the gradients (default: they are not clipped). */
+  readonly clipNorm?: number | undefined;
+}
+
+/** What a step has measured. */
+export interface StepResult {
+  /** Before the update, in nats per token: mean over all tokens of the step that count. */
+  readonly loss: number;
+  /** 2-norm of all gradients before clipping. */
+  readonly gradNorm: number;
+}
+
+/** Bytes that training takes on the device, by what they are for. */
+export interface TrainingMemory {
+  readonly parameters: number;
+  /** Sums of gradients between micro-batches; gradients of a single batch are intermediates. */
+  readonly gradients: number;
+  readonly optimizer: number;
+  /** Intermediates as the compiler has planned them: activations, gradients, work space. */
+  readonly activations: number;
+  readonly batch: number;
+  readonly total: number;
+}
+
+/** Loss and norm as tensors. */
+interface Measured {
+  readonly loss: Tensor;
+  readonly norm: Tensor;
+}
+
+/**
+ * Steps of training. A step's loss is the mean over all tokens of all its micro-batches that count,
+ * each token by its weight: how a step is cut into micro-batches changes nothing but rounding.
+ *
+ * There are two kinds of steps, and one compiled program for each kind: a single batch is one
+ * program from tokens to new parameters; with several, one program adds a micro-batch's gradients
+ * to their sums, and another updates by the sums.
+ */
+export class Trainer {
+  readonly model: TrainableModel;
+  readonly optimizer: TrainerOptimizer;
+  readonly batch: number;
+  readonly sequence: number;
+  readonly accumulate: number;
+  readonly #clipNorm: number | undefined;
+  /** Sums of gradients, by parameter; none where a step is a single batch. */
+  readonly #sums = new Map<string, Cell>();
+  readonly #whole: Jitted<[BatchTensors], Measured>;
+  readonly #add: Jitted<[BatchTensors, Tensor], Tensor>;
+  readonly #apply: Jitted<[], Tensor>;
+  readonly #measure: Jitted<[BatchTensors], Tensor>;
+
+  constructor(options: TrainerOptions) {
+    const { model, optimizer, batch, sequence, accumulate = 1, clipNorm } = options;
+    for (const [name, value] of Object.entries({ batch, sequence, accumulate })) {
+      if (!Number.isInteger(value) || value < 1) {
+        throw badArgument('Trainer', name, value, 'an integer >= 1');
+      }
+    }
+    if (clipNorm !== undefined && !(clipNorm > 0)) {
+      throw badArgument('Trainer', 'clipNorm', clipNorm, 'a number > 0');
+    }
+    this.model = model;
+    this.optimizer = optimizer;
+    this.batch = batch;
+    this.sequence = sequence;
+    this.accumulate = accumulate;
+    this.#clipNorm = clipNorm;
+    if (accumulate > 1) this.#makeSums();
+    this.#whole = jit((tensors: BatchTensors) => {
+      const { value, grads } = valueAndGrad(lossOf)(model, tensors);
+      return { loss: value, norm: this.#update(grads) };
+    });
+    this.#add = jit((tensors: BatchTensors, share: Tensor) => {
+      const weighted = (m: TrainableModel) => lossOf(m, tensors).mul(share);
+      const { value, grads } = valueAndGrad(weighted)(model);
+      for (const [name, sum] of this.#sums) sum.set(sum.value.add(gradientOf(grads, name)));
+      return value;
+    });
+    this.#apply = jit(() => {
+      const norm = this.#update(new Map([...this.#sums].map(([name, sum]) => [name, sum.value])));
+      for (const sum of this.#sums.values()) {
+        sum.set(zeros(sum.shape, { device: sum.held.device }));
+      }
+      return norm;
+    });
+    this.#measure = jit((tensors: BatchTensors) => lossOf(model, tensors));
+  }
+
+  #makeSums(): void {
+    for (const [name, parameter] of this.model.parameters()) {
+      if (!parameter.trainable) continue;
+      const zero = zeros(parameter.shape, { device: parameter.held.device });
+      this.#sums.set(name, new Cell(zero, `sum of gradients of ${name}`));
+      zero.dispose();
+    }
+  }
+
+  /** Clips and updates; the norm before clipping. */
+  #update(grads: ReadonlyMap<string, Tensor>): Tensor {
+    if (this.#clipNorm === undefined) {
+      this.optimizer.update(grads);
+      return globalNorm(grads);
+    }
+    const clipped = clipByGlobalNorm(grads, this.#clipNorm);
+    this.optimizer.update(clipped.grads);
+    return clipped.norm;
+  }
+
+  /**
+   * One step by `accumulate` micro-batches, each with at least one token that counts.
+   *
+   * @throws TypeError for another number of batches
+   */
+  async step(batches: readonly TokenBatch[], lr: number): Promise<StepResult> {
+    if (batches.length !== this.accumulate) {
+      throw badArgument('Trainer.step', 'batches', batches.length, `${this.accumulate} of them`);
+    }
+    this.optimizer.setLearningRate(lr);
+    const [first] = batches;
+    if (batches.length === 1 && first) {
+      return this.#with(first, async (tensors, keep) => {
+        const { loss, norm } = keep(await this.#whole(tensors));
+        return { loss: await loss.item(), gradNorm: await norm.item() };
+      });
+    }
+    const weights = batches.map(weightOf);
+    const total = weights.reduce((sum, w) => sum + w, 0);
+    let loss = 0;
+    for (const [i, batch] of batches.entries()) {
+      loss += await this.#with(batch, async (tensors, keep) => {
+        // An argument, not a constant: of a constant every value would be a program of its own.
+        const share = keep(
+          tensor((weights[i] as number) / total, { device: tensors.inputs.device }),
+        );
+        return keep(await this.#add(tensors, share)).item();
+      });
+    }
+    const norm = await this.#apply();
+    const gradNorm = await norm.item();
+    norm.dispose();
+    return { loss, gradNorm };
+  }
+
+  /** The loss of a batch, in nats per token; nothing changes. */
+  evaluate(batch: TokenBatch): Promise<number> {
+    return this.#with(batch, async (tensors, keep) => keep(await this.#measure(tensors)).item());
+  }
+
+  /** Runs `body` with a batch on the device; frees that and what goes through `keep`. */
+  async #with<T>(
+    batch: TokenBatch,
+    body: (tensors: BatchTensors, keep: <V extends object>(value: V) => V) => Promise<T>,
+  ): Promise<T> {
+    const tensors = tensorsOf(this.model, batch, [this.batch, this.sequence]);
+    const used: object[] = [tensors];
+    try {
+      return await body(tensors, (value) => {
+        used.push(value);
+        return value;
+      });
+    } finally {
+      for (const value of used) dispose(value);
+    }
+  }
+
+  /**
+   * What training will take, before anything is computed: sizes of what stays, and the compiler's own
+   * plan of the steps' intermediates. Compiles the step.
+   *
+   * @param weighted whether the batches have weights
+   */
+  memory(weighted: boolean): TrainingMemory {
+    const size = this.batch * this.sequence;
+    const example: TokenBatch = {
+      inputs: new Int32Array(size),
+      targets: new Int32Array(size),
+      ...(weighted && { weights: new Float32Array(size) }),
+    };
+    const tensors = tensorsOf(this.model, example, [this.batch, this.sequence]);
+    const share = tensor(1, { device: tensors.inputs.device });
+    const programs =
+      this.accumulate === 1
+        ? [this.#whole.memory(tensors)]
+        : [this.#add.memory(tensors, share), this.#apply.memory()];
+    dispose(tensors);
+    dispose(share);
+    const activations = Math.max(...programs.map((p) => p.scratchBytes + p.resultBytes));
+    const parts = { ...this.standing(), activations, batch: size * (weighted ? 12 : 8) };
+    return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
+  }
+
+  /** The part of `memory` that needs no compilation. */
+  standing(): Pick<TrainingMemory, 'parameters' | 'gradients' | 'optimizer'> {
+    const { model } = this;
+    const held = 'state' in model && typeof model.state === 'function' ? model.state() : undefined;
+    return {
+      parameters: bytesOf((held as ReadonlyMap<string, Cell>) ?? model.parameters()),
+      gradients: bytesOf(this.#sums),
+      optimizer: bytesOf(this.optimizer.state()),
+    };
+  }
+
+  dispose(): void {
+    for (const program of [this.#whole, this.#add, this.#apply, this.#measure]) program.dispose();
+    for (const sum of this.#sums.values()) sum.dispose();
+    this.optimizer.dispose();
+  }
+}
+
+function gradientOf(grads: ReadonlyMap<string, Tensor>, name: string): Tensor {
+  const found = grads.get(name);
+  if (!found) throw new TypeError(`Trainer: the gradient of ${name} is missing`);
+  return found;
+}
+
+function dispose(value: object): void {
+  if ('dispose' in value && typeof value.dispose === 'function') value.dispose();
+  else for (const item of Object.values(value)) if (typeof item === 'object' && item) dispose(item);
+}
+
+function bytesOf(cells: ReadonlyMap<string, Cell>): number {
+  return [...cells.values()].reduce((n, { size, dtype }) => n + size * DTYPES[dtype].bytes, 0);
+}
