@@ -70,7 +70,7 @@ export async function makeTrainingStep(
   random.seed(1);
   const model = new Llama(config, { device });
   const weights = model.parameters();
-  const optimizer = new AdamW(weights, { lr: 1e-3 });
+  const optimizer = new AdamW(weights, { lr: 1e-3, decays: 'matrices' });
   for (const parameter of weights.values()) await parameter.held.realize();
   for (const cell of optimizer.state().values()) await cell.held.realize();
   const tokens = (offset: number) =>

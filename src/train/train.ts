@@ -75,7 +75,7 @@ export async function trainLanguageModel(run: TrainingRun): Promise<TrainingResu
   }
   const source = new BatchSampler({ tokens, batch, sequence, seed, starts, weights });
   const schedule = cosineByShare(lr, options.warmup ?? 0.03);
-  const optimizer = new AdamW(model.parameters(), { betas, weightDecay });
+  const optimizer = new AdamW(model.parameters(), { betas, weightDecay, decays: 'matrices' });
   const trainer = new Trainer({ model, optimizer, batch, sequence, clipNorm });
   try {
     const evaluation =

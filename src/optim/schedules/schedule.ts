@@ -1,0 +1,34 @@
+import { badArgument } from '../../base/errors.ts';
+
+/** The learning rate (or the momentum) of a step, counted from 0. */
+export type Schedule = (step: number) => number;
+
+/** A learning rate whose momentum goes the other way. */
+export interface Cycle {
+  readonly lr: Schedule;
+  readonly momentum: Schedule;
+}
+
+/** Refuses a number outside low..high. */
+export function checkNumber(
+  where: string,
+  name: string,
+  value: number,
+  low: number,
+  high = Number.POSITIVE_INFINITY,
+): void {
+  if (typeof value === 'number' && value >= low && value <= high) return;
+  const top = high === Number.POSITIVE_INFINITY ? `>= ${low}` : `from ${low} to ${high}`;
+  throw badArgument(where, name, value, `a number ${top}`);
+}
+
+/** Refuses what is no whole number of at least `low`. */
+export function checkCount(where: string, name: string, value: number, low: number): void {
+  if (Number.isInteger(value) && value >= low) return;
+  throw badArgument(where, name, value, `an integer >= ${low}`);
+}
+
+/** Half a cosine: 1 at 0, 0 at 1, and on with the wave beyond. */
+export function halfCosine(progress: number): number {
+  return 0.5 * (1 + Math.cos(Math.PI * progress));
+}
