@@ -121,24 +121,69 @@ function libraryModel(
     throw fields.fail('model', part['type'], `a sound model (${(error as Error).message})`);
   }
   const unknown = known.unk_token_id;
-  const mayDrop = part['type'] === 'BPE' && unknown === undefined;
+  const suffix = part['end_of_word_suffix'];
+  // Without an unknown token BPE leaves out what it cannot say.
+  const mayDrop = part['type'] === 'BPE' && unknown === undefined && !suffix;
+  const cut = part['type'] === 'BPE' ? safeCut(ids) : undefined;
   return {
     ids,
     encode(piece, out) {
-      const tokens = known._call([piece]);
+      const pieces = cut === undefined ? [piece] : piece.split(cut);
       let length = 0;
-      for (const token of tokens) {
-        out.push((known.tokens_to_ids.get(token) ?? unknown) as number);
+      for (const token of known._call(pieces)) {
+        const id = known.tokens_to_ids.get(token) ?? unknown;
+        if (id === undefined) throw new UnknownText(token, ids.size);
+        out.push(id);
         length += token.length;
       }
-      // Without an unknown token BPE leaves out what it cannot say.
       if (mayDrop && length < piece.length) {
-        const suffix =
-          typeof part['end_of_word_suffix'] === 'string' ? part['end_of_word_suffix'] : '';
-        throw new RangeError(unknownCharacter(piece, ids, suffix));
+        const missing = [...piece].find((letter) => !ids.has(letter));
+        throw new UnknownText(missing ?? piece, ids.size);
       }
     },
   };
+}
+
+/**
+ * Where a text can be cut without changing a bit of what BPE makes of it: before the mark of a space
+ * that follows something else, if no token holds such a place. Words are found in the library's
+ * cache then, and a book is not one long queue.
+ */
+function safeCut(ids: ReadonlyMap<string, number>): RegExp | undefined {
+  if (!ids.has('\u2581')) return undefined;
+  for (const token of ids.keys()) {
+    if (/[^\u2581]\u2581/u.test(token)) return undefined;
+  }
+  return /(?<=[^\u2581])(?=\u2581)/u;
+}
+
+/** What a text holds and the vocabulary cannot say. */
+export class UnknownText extends RangeError {
+  readonly text: string;
+  readonly size: number;
+
+  /** @param size of the vocabulary */
+  constructor(text: string, size: number) {
+    super(unknownMessage(text, size, ''));
+    this.text = text;
+    this.size = size;
+  }
+
+  /** The same with where it stands in the text that was to be encoded. */
+  within(text: string): RangeError {
+    const position = text.indexOf(this.text);
+    const where = position === -1 ? '' : ` at position ${position}`;
+    return new RangeError(unknownMessage(this.text, this.size, where));
+  }
+}
+
+function unknownMessage(text: string, size: number, where: string): string {
+  const code = (text.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, '0');
+  const name = [...text].length === 1 ? ` (U+${code})` : '';
+  return (
+    `text holds ${JSON.stringify(text)}${name}${where}, which is not among the ${size} tokens of ` +
+    'the vocabulary. Remove it, or use a tokenizer that knows it.'
+  );
 }
 
 /** BPE without merges has one token for each character; no queue is needed for that. */
@@ -160,7 +205,7 @@ function characterModel(
         const parts = id === undefined && bytes ? byteTokens(letter, ids) : undefined;
         if (id !== undefined) out.push(id);
         else if (parts !== undefined) out.push(...parts);
-        else if (unknown === undefined) throw new RangeError(unknownCharacter(piece, ids, ''));
+        else if (unknown === undefined) throw new UnknownText(letter, ids.size);
         else if (!(fuse && missing)) out.push(unknown);
         missing = id === undefined && parts === undefined;
       }
@@ -175,20 +220,6 @@ function byteTokens(letter: string, ids: ReadonlyMap<string, number>): number[] 
   return tokens.every((id) => id !== undefined) ? (tokens as number[]) : undefined;
 }
 
-function unknownCharacter(piece: string, ids: ReadonlyMap<string, number>, suffix: string): string {
-  let position = 0;
-  for (const letter of piece) {
-    if (!ids.has(letter) && !ids.has(letter + suffix)) break;
-    position += letter.length;
-  }
-  const letter = String.fromCodePoint(piece.codePointAt(position) ?? 0);
-  const code = (letter.codePointAt(0) as number).toString(16).toUpperCase().padStart(4, '0');
-  return (
-    `text holds ${JSON.stringify(letter)} (U+${code}) at position ${position} of a piece, which is ` +
-    `not among the ${ids.size} tokens of the vocabulary. Remove it, or use a tokenizer that knows it.`
-  );
-}
-
 function wordLevel(
   fields: Fields,
   part: Part,
@@ -200,12 +231,7 @@ function wordLevel(
     ids,
     encode(piece, out) {
       const id = (special.has(piece) ? undefined : ids.get(piece)) ?? unknown;
-      if (id === undefined) {
-        throw new RangeError(
-          `text holds ${JSON.stringify(piece)}, which is not among the ${ids.size} words of the ` +
-            'vocabulary. Remove it, or use a tokenizer that knows it.',
-        );
-      }
+      if (id === undefined) throw new UnknownText(piece, ids.size);
       out.push(id);
     },
   };

@@ -2,7 +2,7 @@ import { type AddedToken, type Section, TokenFinder } from './added-tokens.ts';
 import { ChatWriter } from './chat-template.ts';
 import { describeFiles, type TokenizerFiles } from './files.ts';
 import { LiteralSpecials } from './literal-specials.ts';
-import { createModel, type TokenizerModel } from './model.ts';
+import { createModel, type TokenizerModel, UnknownText } from './model.ts';
 import { createNormalizer, type Normalizer } from './normalizers.ts';
 import { type Frame, type FramePiece, parseFrame } from './post-processor.ts';
 import { createPreTokenizer, type PreTokenizer } from './pre-tokenizers.ts';
@@ -172,9 +172,13 @@ export class HuggingFaceTokenizer implements Tokenizer {
 
   #encodeText(text: string, parseSpecial: boolean): number[] {
     const ids: number[] = [];
-    for (const section of this.#plainFinder.split(text, true, parseSpecial)) {
-      if ('id' in section) ids.push(section.id);
-      else this.#encodeSection(section, parseSpecial, ids);
+    try {
+      for (const section of this.#plainFinder.split(text, true, parseSpecial)) {
+        if ('id' in section) ids.push(section.id);
+        else this.#encodeSection(section, parseSpecial, ids);
+      }
+    } catch (error) {
+      throw error instanceof UnknownText ? error.within(text) : error;
     }
     return ids;
   }
