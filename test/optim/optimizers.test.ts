@@ -47,7 +47,10 @@ const values = async (parameters: ReadonlyMap<string, Parameter>) =>
 
 describe('Lion', () => {
   test('is algorithm 2 of its paper', async () => {
-    const number = fc.double({ min: -2, max: 2, noNaN: true });
+    // Without numbers so small that f32 makes zeros of their products.
+    const number = fc
+      .double({ min: -2, max: 2, noNaN: true })
+      .map((x) => (Math.abs(x) < 1e-6 ? 0 : x));
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.tuple(number, fc.array(number, { minLength: 4, maxLength: 4 })), {
