@@ -1,6 +1,5 @@
 import { DTYPES } from '../ir/dtype.ts';
 import { ensureFolder, listFolder, removeFiles, writeFileAtomic } from './files.ts';
-import { path as paths } from './node-modules.ts';
 import {
   bytesOf,
   layOutSafetensors,
@@ -10,15 +9,18 @@ import {
   type StoredTensor,
   storedBytes,
 } from './safetensors.ts';
+import { path as paths } from './slow-modules.ts';
 import { type FileSource, type OpenFile, readJsonFrom, unreadable } from './source.ts';
 
 /** The names that HuggingFace's libraries give to a model's weights. */
 export const WEIGHTS = 'model.safetensors';
 export const WEIGHTS_INDEX = 'model.safetensors.index.json';
 
+export type CheckpointEntry = Pick<StoredEntry, 'dtype' | 'shape'>;
+
 /** The tensors of a model, in one file or in shards, read one at a time. */
 export interface Checkpoint {
-  readonly entries: ReadonlyMap<string, Pick<StoredEntry, 'dtype' | 'shape'>>;
+  readonly entries: ReadonlyMap<string, CheckpointEntry>;
   /** The path of the file that holds a tensor, for messages. */
   fileOf(name: string): string;
   /** @throws Error naming file and tensor */

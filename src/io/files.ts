@@ -1,18 +1,15 @@
-import { crypto, fs, path as paths } from './node-modules.ts';
 import { encodeSafetensors, openSafetensors, type StoredTensor } from './safetensors.ts';
+import { crypto, fs, path as paths } from './slow-modules.ts';
 import { endOfFile, type FileSource, type OpenFile } from './source.ts';
 
 /** What a file is made of: text, or its bytes in pieces, which may be made as they are written. */
-export type FileContent = string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+type FileContent = string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /**
  * Writes a file so that it is there whole or not at all, also if the process or the machine stops
  * meanwhile: to a temporary file in the same folder, which then takes the name.
  */
-export async function writeFileAtomic(
-  path: string,
-  content: FileContent,
-): Promise<void> {
+export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
   const { rename, rm, open } = fs();
   const { basename, dirname, join } = paths();
   const folder = dirname(path);

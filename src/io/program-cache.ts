@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { debug, debugging } from '../base/env.ts';
 import type { ProgramStore } from '../compile/index.ts';
 import { entryName, openEntry, sealEntry } from './program-entry.ts';
-import { crypto } from './node-modules.ts';
+import { crypto } from './slow-modules.ts';
 
 /** Bytes of all programs kept together. */
 const LIMIT_BYTES = 256 * 2 ** 20;

@@ -1,4 +1,4 @@
-import { crypto, zlib } from './node-modules.ts';
+import { crypto, zlib } from './slow-modules.ts';
 
 /**
  * The file of one compiled program: "TERSORP1", the SHA-256 of all that follows, the length of the

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { cacheSetting } from '../base/env.ts';
 import { type ProgramStore, setProgramStore } from '../compile/index.ts';
 import { ProgramCache } from './program-cache.ts';
-import { crypto } from './node-modules.ts';
+import { crypto } from './slow-modules.ts';
 
 /** What compiled programs depend on: the rooms below the compiler, itself, and the devices. */
 const COMPILER_ROOMS = ['base', 'ir', 'asm', 'device', 'compile'];

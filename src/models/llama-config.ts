@@ -79,11 +79,20 @@ export function llamaConfig(
   check('head_dim', Number.isInteger(size) && size >= 2 && size % 2 === 0, 'an even number >= 2');
   check('num_key_value_heads', heads % groups === 0, `a divisor of ${heads} heads`);
   const { sliding_window, layer_types: types, num_hidden_layers: layers } = config;
-  const isCount = sliding_window === null || (Number.isInteger(sliding_window) && sliding_window >= 1);
+  const isCount =
+    sliding_window === null || (Number.isInteger(sliding_window) && sliding_window >= 1);
   check('sliding_window', isCount, 'null or an integer >= 1');
   check('layer_types', types.length === layers, `a list of ${layers}, one for each layer`);
   const slides = types.includes('sliding_attention');
   check('layer_types', !slides || sliding_window !== null, 'full_attention: no sliding_window');
+  const { model_type: type } = config;
+  const hasWindow = type !== 'llama' || sliding_window === null;
+  check('sliding_window', hasWindow, 'null for a llama: a mistral has windows');
+  const uniform = type !== 'mistral' || new Set(types).size === 1;
+  check('layer_types', uniform, 'the same everywhere in a mistral');
+  const mayHaveBiases = type === 'llama' || type === 'qwen3';
+  check('attention_bias', mayHaveBiases || !config.attention_bias, `false for ${type}`);
+  check('mlp_bias', type === 'llama' || !config.mlp_bias, `false for ${type}`);
   return config;
 }
 
