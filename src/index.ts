@@ -3,6 +3,7 @@ import { useProgramCache } from './io/index.ts';
 
 export * from './browser.ts';
 export * from './models/node.ts';
+export { loadModel, saveModel } from './models/node.ts';
 export * from './train/index.ts';
 
 useProgramCache();

@@ -1,22 +1,17 @@
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
-import {
-  encodeSafetensors,
-  headerLength,
-  parseHeader,
-  type StoredTensor,
-  typed,
-} from './safetensors.ts';
-import { crypto } from './slow-modules.ts';
+import { encodeSafetensors, openSafetensors, type StoredTensor } from './safetensors.ts';
+import { crypto, fs, path as paths } from './slow-modules.ts';
+import { endOfFile, type FileSource, type OpenFile } from './source.ts';
+
+/** What a file is made of: text, or its bytes in pieces, which may be made as they are written. */
+type FileContent = string | Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 
 /**
  * Writes a file so that it is there whole or not at all, also if the process or the machine stops
  * meanwhile: to a temporary file in the same folder, which then takes the name.
  */
-export async function writeFileAtomic(
-  path: string,
-  content: string | readonly Uint8Array[],
-): Promise<void> {
+export async function writeFileAtomic(path: string, content: FileContent): Promise<void> {
+  const { rename, rm, open } = fs();
+  const { basename, dirname, join } = paths();
   const folder = dirname(path);
   const temporary = join(
     folder,
@@ -26,7 +21,7 @@ export async function writeFileAtomic(
   try {
     const file = await open(temporary, 'wx');
     try {
-      for (const part of parts) await writeAll(file, part);
+      for await (const part of parts) await writeAll(file, part);
       await file.sync();
     } finally {
       await file.close();
@@ -40,10 +35,7 @@ export async function writeFileAtomic(
 }
 
 /** @internal A single write may take less than it is given. */
-export async function writeAll(
-  file: Awaited<ReturnType<typeof open>>,
-  bytes: Uint8Array,
-): Promise<void> {
+export async function writeAll(file: FileHandle, bytes: Uint8Array): Promise<void> {
   for (let at = 0; at < bytes.length; ) {
     at += (await file.write(bytes, at, Math.min(bytes.length - at, 2 ** 30))).bytesWritten;
   }
@@ -52,7 +44,7 @@ export async function writeAll(
 /** @internal Makes the new name itself durable. Not every system lets a folder be opened for that. */
 export async function syncFolder(folder: string): Promise<void> {
   try {
-    const handle = await open(folder, 'r');
+    const handle = await fs().open(folder, 'r');
     await handle.sync().finally(() => handle.close());
   } catch {
     // The file is complete under its name; only a power failure now could lose the name.
@@ -62,7 +54,7 @@ export async function syncFolder(folder: string): Promise<void> {
 /** Makes a folder with the folders above it, if it is not there. */
 export async function ensureFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await fs().mkdir(path, { recursive: true });
   } catch (error) {
     throw explain('made as a folder', path, error);
   }
@@ -70,9 +62,11 @@ export async function ensureFolder(path: string): Promise<void> {
 
 /** A JSON file. @throws Error naming the file if it is missing or not JSON */
 export async function readJson(path: string): Promise<unknown> {
-  const text = await readFile(path, 'utf8').catch((error) => {
-    throw explain('read', path, error);
-  });
+  const text = await fs()
+    .readFile(path, 'utf8')
+    .catch((error) => {
+      throw explain('read', path, error);
+    });
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -99,26 +93,11 @@ export async function readSafetensors(path: string): Promise<{
   readonly tensors: Map<string, StoredTensor>;
 }> {
   try {
-    const { size } = await stat(path);
-    const file = await open(path, 'r');
+    const file = await openFile(path);
     try {
-      const take = async (position: number, length: number) => {
-        const bytes = new Uint8Array(length);
-        for (let at = 0; at < length; ) {
-          const part = Math.min(length - at, 2 ** 30);
-          const { bytesRead } = await file.read(bytes, at, part, position + at);
-          if (bytesRead === 0) throw new Error('the file ended while it was read');
-          at += bytesRead;
-        }
-        return bytes;
-      };
-      const length = headerLength(await take(0, Math.min(8, size)), size);
-      const { metadata, entries } = parseHeader(await take(8, length), size - 8 - length);
+      const { metadata, entries, read } = await openSafetensors(file);
       const tensors = new Map<string, StoredTensor>();
-      for (const [name, { dtype, shape, begin, end }] of entries) {
-        const bytes = await take(8 + length + begin, end - begin);
-        tensors.set(name, { dtype, shape, data: typed(dtype, bytes) });
-      }
+      for (const name of entries.keys()) tensors.set(name, await read(name));
       return { metadata, tensors };
     } finally {
       await file.close();
@@ -126,6 +105,73 @@ export async function readSafetensors(path: string): Promise<{
   } catch (error) {
     throw explain('read', path, error);
   }
+}
+
+type FileHandle = Awaited<ReturnType<ReturnType<typeof fs>['open']>>;
+
+/** Pieces are read where they lie in the file; nothing is kept. */
+async function openFile(path: string): Promise<OpenFile> {
+  const handle = await fs().open(path, 'r');
+  try {
+    const facts = await handle.stat();
+    if (facts.isDirectory()) throw Object.assign(new Error('a folder'), { code: 'EISDIR' });
+    const read = async (position: number, length: number) => {
+      if (position + length > facts.size) throw endOfFile(facts.size, position + length);
+      const bytes = new Uint8Array(length);
+      for (let at = 0; at < length; ) {
+        const part = Math.min(length - at, 2 ** 30);
+        const { bytesRead } = await handle.read(bytes, at, part, position + at);
+        if (bytesRead === 0) throw new Error('the file ended while it was read');
+        at += bytesRead;
+      }
+      return bytes;
+    };
+    return { size: facts.size, read, close: () => handle.close() };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/** The files of a folder. */
+export function folderSource(folder: string): FileSource {
+  const pathOf = (name: string) => paths().join(folder, name);
+  return {
+    pathOf,
+    open: async (name) => {
+      const path = pathOf(name);
+      try {
+        return await openFile(path);
+      } catch (error) {
+        if ((error as { code?: unknown }).code === 'ENOENT') return undefined;
+        throw explain('read', path, error);
+      }
+    },
+  };
+}
+
+/** Whether a path is a folder. */
+export async function isFolder(path: string): Promise<boolean> {
+  return fs()
+    .stat(path)
+    .then(
+      (facts) => facts.isDirectory(),
+      () => false,
+    );
+}
+
+/** Deletes files that are there; the folder itself stays. */
+export async function removeFiles(folder: string, names: readonly string[]): Promise<void> {
+  for (const name of names) await fs().rm(paths().join(folder, name), { force: true });
+}
+
+/** The names in a folder. */
+export async function listFolder(folder: string): Promise<string[]> {
+  return fs()
+    .readdir(folder)
+    .catch((error) => {
+      throw explain('read', folder, error);
+    });
 }
 
 const REASONS: Readonly<Record<string, string>> = {

@@ -1,5 +1,15 @@
 export {
+  type Checkpoint,
+  type CheckpointEntry,
+  openCheckpoint,
+  type TensorToWrite,
+  type WriteCheckpointOptions,
+  writeCheckpoint,
+} from './checkpoint.ts';
+export { type FetchOptions, fetchSource } from './fetch-source.ts';
+export {
   ensureFolder,
+  folderSource,
   readJson,
   readSafetensors,
   writeFileAtomic,
@@ -20,6 +30,7 @@ export {
   splitGgmlBlocks,
 } from './ggml-blocks.ts';
 export { decodeSafetensors, encodeSafetensors, type StoredTensor } from './safetensors.ts';
+export { type FileSource, memorySource, type OpenFile } from './source.ts';
 export type { TokenizerFiles } from './tokenizer/files.ts';
 export { loadTokenizer, saveTokenizer } from './tokenizer/load.ts';
 export {

@@ -1,5 +1,6 @@
 import { arrayClass, DTYPES, type DType, type TypedArray } from '../ir/dtype.ts';
 import { sizeOf } from '../ir/shape.ts';
+import type { OpenFile } from './source.ts';
 
 /** An array in a safetensors file. Floats below 32 bits are raw bits. */
 export interface StoredTensor {
@@ -40,45 +41,84 @@ const DTYPE_OF = new Map(Object.entries(NAMES).map(([dtype, name]) => [name, dty
 export const LARGEST_HEADER = 100_000_000;
 
 /**
- * A safetensors file in pieces: the length of the header (u64, little endian), the header as JSON,
- * padded by spaces to a multiple of 8 bytes, then the arrays. Larger element types come first, as
- * the format's own writer has it, so that every array is aligned to its elements.
+ * What stands before the arrays of a safetensors file: the length of the header (u64, little endian)
+ * and the header as JSON, padded by spaces to a multiple of 8 bytes. The arrays follow in `order`:
+ * larger element types come first, as the format's own writer has it, so that every array is aligned
+ * to its elements.
  *
  * @see https://huggingface.co/docs/safetensors
  */
-export function encodeSafetensors(
-  tensors: ReadonlyMap<string, StoredTensor>,
+export function layOutSafetensors(
+  tensors: ReadonlyMap<string, Omit<StoredTensor, 'data'>>,
   metadata: Readonly<Record<string, string>> = {},
-): Uint8Array[] {
+): { readonly start: Uint8Array; readonly order: readonly string[] } {
   const header: Record<string, unknown> = {};
   if (Object.keys(metadata).length > 0) header['__metadata__'] = metadata;
-  const order = [...tensors].sort(
+  const sorted = [...tensors].sort(
     ([a, x], [b, y]) => DTYPES[y.dtype].bytes - DTYPES[x.dtype].bytes || (a < b ? -1 : 1),
   );
-  const parts: Uint8Array[] = [];
   let offset = 0;
-  for (const [name, { dtype, shape, data }] of order) {
+  for (const [name, { dtype, shape }] of sorted) {
     if (name === '__metadata__') {
       throw new TypeError(
         'safetensors: a tensor is named "__metadata__", which the format reserves',
       );
     }
-    const { byteLength } = data;
-    if (byteLength !== sizeOf(shape) * DTYPES[dtype].bytes) {
-      throw new TypeError(
-        `safetensors: the data of ${name} has ${byteLength} bytes; expected ` +
-          `${sizeOf(shape) * DTYPES[dtype].bytes} for ${dtype}[${shape.join(', ')}]`,
-      );
-    }
-    header[name] = { dtype: NAMES[dtype], shape, data_offsets: [offset, offset + byteLength] };
-    parts.push(new Uint8Array(data.buffer, data.byteOffset, byteLength));
-    offset += byteLength;
+    const end = offset + storedBytes({ dtype, shape });
+    header[name] = { dtype: NAMES[dtype], shape, data_offsets: [offset, end] };
+    offset = end;
   }
   const json = new TextEncoder().encode(JSON.stringify(header));
-  const padded = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20);
-  new DataView(padded.buffer).setBigUint64(0, BigInt(padded.length - 8), true);
-  padded.set(json, 8);
-  return [padded, ...parts];
+  const start = new Uint8Array(8 + Math.ceil(json.length / 8) * 8).fill(0x20);
+  new DataView(start.buffer).setBigUint64(0, BigInt(start.length - 8), true);
+  start.set(json, 8);
+  return { start, order: sorted.map(([name]) => name) };
+}
+
+/** Bytes that an array takes in a file. */
+export function storedBytes({ dtype, shape }: Omit<StoredTensor, 'data'>): number {
+  return sizeOf(shape) * DTYPES[dtype].bytes;
+}
+
+/** The bytes of an array. @throws TypeError where they do not fit type and shape */
+export function bytesOf(name: string, { dtype, shape, data }: StoredTensor): Uint8Array {
+  const expected = storedBytes({ dtype, shape });
+  if (data.byteLength === expected) {
+    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  }
+  throw new TypeError(
+    `safetensors: the data of ${name} has ${data.byteLength} bytes; expected ` +
+      `${expected} for ${dtype}[${shape.join(', ')}]`,
+  );
+}
+
+/** A safetensors file in pieces; see `layOutSafetensors`. */
+export function encodeSafetensors(
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata: Readonly<Record<string, string>> = {},
+): Uint8Array[] {
+  const { start, order } = layOutSafetensors(tensors, metadata);
+  return [start, ...order.map((name) => bytesOf(name, tensors.get(name) as StoredTensor))];
+}
+
+/** A safetensors file whose arrays are read one at a time. */
+export interface OpenSafetensors extends SafetensorsHeader {
+  /** @throws RangeError for a name that the file does not have */
+  readonly read: (name: string) => Promise<StoredTensor>;
+}
+
+/** Reads and checks the header. The file stays the caller's: it closes it when all is read. */
+export async function openSafetensors(file: OpenFile): Promise<OpenSafetensors> {
+  const length = headerLength(await file.read(0, Math.min(8, file.size)), file.size);
+  const dataAt = 8 + length;
+  const header = parseHeader(await file.read(8, length), file.size - dataAt);
+  const read = async (name: string) => {
+    const entry = header.entries.get(name);
+    if (!entry) throw new RangeError(`safetensors: there is no tensor ${JSON.stringify(name)}`);
+    const { dtype, shape, begin, end } = entry;
+    return { dtype, shape, data: typed(dtype, await file.read(dataAt + begin, end - begin)) };
+  };
+  return { ...header, read };
 }
 
 /** Reads the length of the header, the first 8 bytes of a file of `fileBytes` bytes. */

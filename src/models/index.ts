@@ -1,2 +1,10 @@
-export { Llama, type LlamaConfig, llamaConfig } from './llama.ts';
+export { type FetchOptions, fetchSource } from '../io/fetch-source.ts';
+export { type FileSource, memorySource } from '../io/source.ts';
+export { type DepthSizes, sizesOfDepth } from './depth.ts';
+export { Gpt2, type Gpt2Config, gpt2Config, gptConfig } from './gpt2.ts';
+export { Llama } from './llama.ts';
+export { type LayerType, type LlamaConfig, type LlamaType, llamaConfig } from './llama-config.ts';
+export { type MatrixOf, matricesOf, replaceWeight } from './packed.ts';
+export { type LoadOptions, loadModel } from './pretrained.ts';
+export { type SaveOptions, saveModel } from './save.ts';
 export type { CausalLM, GenerationDefaults, Pretrained } from './types.ts';

@@ -8,54 +8,17 @@ import {
   Linear,
   Module,
   RMSNorm,
+  ropeFrequencies,
 } from '../nn/index.ts';
-import { crossEntropy, rope, scaledDotProductAttention } from '../tensor/functions/index.ts';
-import { arange, type Tensor } from '../tensor/index.ts';
+import { rope, scaledDotProductAttention } from '../tensor/functions/index.ts';
+import { arange, checkpoint, type Tensor, tensor } from '../tensor/index.ts';
+import { biasesOf, type LlamaConfig } from './llama-config.ts';
+import { llamaConfigToJson } from './llama-json.ts';
+import { nextTokenLoss } from './loss.ts';
+import type { CausalLM } from './types.ts';
 
-/** The sizes of a llama, with the key names of HuggingFace's config.json. */
-export interface LlamaConfig {
-  readonly vocab_size: number;
-  readonly hidden_size: number;
-  readonly intermediate_size: number;
-  readonly num_hidden_layers: number;
-  readonly num_attention_heads: number;
-  readonly num_key_value_heads: number;
-  /** Longest sequence. */
-  readonly max_position_embeddings: number;
-  readonly rms_norm_eps: number;
-  readonly rope_theta: number;
-  /** The output layer is the embedding table. */
-  readonly tie_word_embeddings: boolean;
-}
-
-/** Fills in what is not said: heads without sharing, and the constants of the paper. */
-export function llamaConfig(
-  sizes: Pick<
-    LlamaConfig,
-    'vocab_size' | 'hidden_size' | 'intermediate_size' | 'num_hidden_layers' | 'num_attention_heads'
-  > &
-    Partial<LlamaConfig>,
-): LlamaConfig {
-  const config: LlamaConfig = {
-    num_key_value_heads: sizes.num_attention_heads,
-    max_position_embeddings: 256,
-    rms_norm_eps: 1e-5,
-    rope_theta: 10000,
-    tie_word_embeddings: true,
-    ...sizes,
-  };
-  const check = (name: keyof LlamaConfig, ok: boolean, expected: string) => {
-    if (!ok) throw badArgument('llamaConfig', name, config[name], expected);
-  };
-  const { hidden_size: d, num_attention_heads: heads, num_key_value_heads: groups } = config;
-  check(
-    'hidden_size',
-    d % heads === 0 && (d / heads) % 2 === 0,
-    `an even multiple of ${heads} heads`,
-  );
-  check('num_key_value_heads', heads % groups === 0, `a divisor of ${heads} heads`);
-  return config;
-}
+/** Turns queries and keys [batch, heads, time, size] to their positions. */
+type Rotation = (x: Tensor) => Tensor;
 
 /** Causal self-attention with rotary positions; several query heads may share keys and values. */
 class Attention extends Module {
@@ -63,38 +26,51 @@ class Attention extends Module {
   readonly k_proj: Linear;
   readonly v_proj: Linear;
   readonly o_proj: Linear;
+  /** Norms of each head before it turns (Qwen3). */
+  readonly q_norm: RMSNorm | undefined;
+  readonly k_norm: RMSNorm | undefined;
   readonly #config: LlamaConfig;
-  readonly #headSize: number;
+  readonly #window: number | null;
 
-  constructor(config: LlamaConfig, init: InitOptions) {
+  constructor(config: LlamaConfig, layer: number, init: InitOptions) {
     super();
-    const { hidden_size: d, num_attention_heads: heads, num_key_value_heads: groups } = config;
-    this.#config = config;
-    this.#headSize = d / heads;
-    this.q_proj = new Linear(d, d, init);
-    this.k_proj = new Linear(d, groups * this.#headSize, init);
-    this.v_proj = new Linear(d, groups * this.#headSize, init);
-    this.o_proj = new Linear(d, d, residualInit(config, init));
-  }
-
-  /** x [batch, time, d], positions [time] or [batch, time]; with a cache they continue its text */
-  forward(x: Tensor, positions: Tensor, cache?: LayerCache): Tensor {
-    const [batch, time] = x.shape;
     const {
+      hidden_size: d,
       num_attention_heads: heads,
       num_key_value_heads: groups,
-      rope_theta: theta,
-    } = this.#config;
-    const split = (y: Tensor, count: number) =>
-      y.reshape([batch, time, count, this.#headSize]).transpose(1, 2); // [batch, count, time, size]
-    const q = rope(split(this.q_proj.forward(x), heads), positions, { theta });
-    const k = rope(split(this.k_proj.forward(x), groups), positions, { theta });
-    const v = split(this.v_proj.forward(x), groups);
-    const enableGqa = groups !== heads;
+      head_dim: size,
+    } = config;
+    this.#config = config;
+    const slides = config.layer_types[layer] === 'sliding_attention';
+    this.#window = slides ? config.sliding_window : null;
+    const { qkv, output } = biasesOf(config);
+    this.q_proj = new Linear(d, heads * size, { ...init, bias: qkv });
+    this.k_proj = new Linear(d, groups * size, { ...init, bias: qkv });
+    this.v_proj = new Linear(d, groups * size, { ...init, bias: qkv });
+    this.o_proj = new Linear(heads * size, d, { ...residualInit(config, init), bias: output });
+    if (config.model_type === 'qwen3') {
+      this.q_norm = new RMSNorm(size, { ...init, eps: config.rms_norm_eps });
+      this.k_norm = new RMSNorm(size, { ...init, eps: config.rms_norm_eps });
+    }
+  }
+
+  /** x [batch, time, d]; with a cache its positions continue those that the cache knows. */
+  forward(x: Tensor, turned: Rotation, cache?: LayerCache): Tensor {
+    const [batch, time] = x.shape;
+    const { num_attention_heads: heads, num_key_value_heads: groups, head_dim } = this.#config;
+    const split = (y: Tensor, count: number) => y.reshape([batch, time, count, head_dim]);
+    // [batch, time, heads, size] to [batch, heads, time, size], and back
+    const across = (y: Tensor) => y.transpose(1, 2);
+    const queries = split(this.q_proj.forward(x), heads);
+    const keys = split(this.k_proj.forward(x), groups);
+    const q = turned(across(this.q_norm ? this.q_norm.forward(queries) : queries));
+    const k = turned(across(this.k_norm ? this.k_norm.forward(keys) : keys));
+    const v = across(split(this.v_proj.forward(x), groups));
+    const options = { enableGqa: groups !== heads, slidingWindow: this.#window };
     const y = cache
-      ? cache.attend(q, k, v, { enableGqa })
-      : scaledDotProductAttention(q, k, v, { isCausal: true, enableGqa });
-    return this.o_proj.forward(y.transpose(1, 2).reshape([batch, time, heads * this.#headSize]));
+      ? cache.attend(q, k, v, options)
+      : scaledDotProductAttention(q, k, v, { ...options, isCausal: true });
+    return this.o_proj.forward(across(y).reshape([batch, time, heads * head_dim]));
   }
 }
 
@@ -107,9 +83,10 @@ class GatedMLP extends Module {
   constructor(config: LlamaConfig, init: InitOptions) {
     super();
     const { hidden_size: d, intermediate_size: inner } = config;
-    this.gate_proj = new Linear(d, inner, init);
-    this.up_proj = new Linear(d, inner, init);
-    this.down_proj = new Linear(inner, d, residualInit(config, init));
+    const { mlp: bias } = biasesOf(config);
+    this.gate_proj = new Linear(d, inner, { ...init, bias });
+    this.up_proj = new Linear(d, inner, { ...init, bias });
+    this.down_proj = new Linear(inner, d, { ...residualInit(config, init), bias });
   }
 
   forward(x: Tensor): Tensor {
@@ -123,17 +100,17 @@ class Block extends Module {
   readonly post_attention_layernorm: RMSNorm;
   readonly mlp: GatedMLP;
 
-  constructor(config: LlamaConfig, init: InitOptions) {
+  constructor(config: LlamaConfig, layer: number, init: InitOptions) {
     super();
     const norm = () => new RMSNorm(config.hidden_size, { ...init, eps: config.rms_norm_eps });
     this.input_layernorm = norm();
-    this.self_attn = new Attention(config, init);
+    this.self_attn = new Attention(config, layer, init);
     this.post_attention_layernorm = norm();
     this.mlp = new GatedMLP(config, init);
   }
 
-  forward(x: Tensor, positions: Tensor, cache?: LayerCache): Tensor {
-    const y = x.add(this.self_attn.forward(this.input_layernorm.forward(x), positions, cache));
+  forward(x: Tensor, turned: Rotation, cache?: LayerCache): Tensor {
+    const y = x.add(this.self_attn.forward(this.input_layernorm.forward(x), turned, cache));
     return y.add(this.mlp.forward(this.post_attention_layernorm.forward(y)));
   }
 }
@@ -143,29 +120,44 @@ class Trunk extends Module {
   readonly embed_tokens: Embedding;
   readonly layers: readonly Block[];
   readonly norm: RMSNorm;
+  readonly #config: LlamaConfig;
 
   constructor(config: LlamaConfig, init: InitOptions) {
     super();
+    this.#config = config;
     this.embed_tokens = new Embedding(config.vocab_size, config.hidden_size, init);
-    this.layers = Array.from({ length: config.num_hidden_layers }, () => new Block(config, init));
+    this.layers = config.layer_types.map((_, i) => new Block(config, i, init));
     this.norm = new RMSNorm(config.hidden_size, { ...init, eps: config.rms_norm_eps });
   }
 
-  forward(tokens: Tensor, state?: CacheState): Tensor {
-    const positions = state?.positions ?? arange(tokens.shape[1], { device: tokens.device });
-    const x = this.layers.reduce(
-      (h, block, i) => block.forward(h, positions, state?.layers[i]),
-      this.embed_tokens.forward(tokens),
-    );
+  forward(tokens: Tensor, state: CacheState | undefined, recompute: boolean): Tensor {
+    const turned = this.#rotation(tokens, state);
+    const x = this.layers.reduce((h, block, i) => {
+      const run = (y: Tensor) => block.forward(y, turned, state?.layers[i]);
+      return recompute ? checkpoint(run)(h) : run(h);
+    }, this.embed_tokens.forward(tokens));
     return this.norm.forward(x);
+  }
+
+  #rotation(tokens: Tensor, state: CacheState | undefined): Rotation {
+    const { device } = tokens;
+    const { rope_scaling, rope_theta: theta, head_dim: dims } = this.#config;
+    const positions = state?.positions ?? arange(tokens.shape[1], { device });
+    if (!rope_scaling) return (x) => rope(x, positions, { theta });
+    const maxPositions = this.#config.max_position_embeddings;
+    const sizes = { dims, theta, maxPositions, length: maxPositions };
+    const { frequencies, scale } = ropeFrequencies(rope_scaling, sizes);
+    const speeds = tensor(frequencies, { device });
+    return (x) => rope(x, positions, { frequencies: speeds, scale });
   }
 }
 
 /** A llama (Touvron et al. 2023): a decoder with RMS norms, rotary positions and gated MLPs. */
-export class Llama extends Module {
+export class Llama extends Module implements CausalLM {
   readonly config: LlamaConfig;
   readonly model: Trunk;
   readonly lm_head: Linear | undefined;
+  gradientCheckpointing = false;
 
   /** Weights are normal, with deviation 0.02, from the global generator: seed it first. */
   constructor(config: LlamaConfig, options: InitOptions = {}) {
@@ -176,63 +168,39 @@ export class Llama extends Module {
     this.lm_head = config.tie_word_embeddings ? undefined : new Linear(d, vocabulary, options);
   }
 
-  /** Empty caches for `batch` sequences, one for each layer: see `cacheState`. */
-  newCaches(batch = 1): KVCache[] {
-    const { hidden_size: d, num_attention_heads, num_key_value_heads: heads } = this.config;
-    const { device } = this.model.embed_tokens;
-    return this.model.layers.map(
-      () =>
-        new KVCache({
-          batch,
-          heads,
-          capacity: this.config.max_position_embeddings,
-          size: d / num_attention_heads,
-          device,
-        }),
-    );
+  get type(): string {
+    return this.config.model_type;
   }
 
-  /**
-   * Tokens [batch, time] i32 to logits [batch, time, vocabulary]. With a state the tokens continue
-   * those that its caches know.
-   */
+  newCaches(batch = 1, capacity = this.config.max_position_embeddings): KVCache[] {
+    const { num_key_value_heads: heads, head_dim: size } = this.config;
+    const { device } = this.model.embed_tokens;
+    return this.model.layers.map(() => new KVCache({ batch, heads, capacity, size, device }));
+  }
+
   forward(tokens: Tensor, state?: CacheState): Tensor {
     return this.head(this.hidden(tokens, state));
   }
 
-  /** Tokens [batch, time] to what the output layer sees, [batch, time, d]; see `forward`. */
   hidden(tokens: Tensor, state?: CacheState): Tensor {
-    const [, time] = tokens.shape;
     const longest = this.config.max_position_embeddings;
-    if (tokens.rank !== 2 || (time as number) > longest) {
-      throw badArgument(
-        'Llama',
-        'tokens',
-        tokens.shape,
-        `a shape [batch, time], time up to ${longest}`,
-      );
+    if (tokens.rank !== 2 || (tokens.shape[1] as number) > longest) {
+      const expected = `a shape [batch, time], time up to ${longest}`;
+      throw badArgument('Llama', 'tokens', tokens.shape, expected);
     }
-    return this.model.forward(tokens, state);
+    return this.model.forward(tokens, state, this.gradientCheckpointing && !state);
   }
 
-  /** Hidden states [..., d] to logits [..., vocabulary]. */
   head(x: Tensor): Tensor {
     return this.lm_head ? this.lm_head.forward(x) : this.model.embed_tokens.project(x);
   }
 
-  /**
-   * Mean cross-entropy of the next tokens, in nats; inputs, targets and weights [batch, time]. With
-   * weights each target counts by its own, and the mean is over their sum.
-   */
   loss(inputs: Tensor, targets: Tensor, weights?: Tensor): Tensor {
-    const logits = this.forward(inputs).reshape([-1, this.config.vocab_size]);
-    const labels = targets.reshape([-1]);
-    if (!weights) return crossEntropy(logits, labels);
-    const losses = crossEntropy(logits, labels, { reduction: 'none' });
-    return losses
-      .mul(weights.reshape([-1]))
-      .sum()
-      .div(weights.sum());
+    return nextTokenLoss(this.forward(inputs), targets, weights);
+  }
+
+  toConfig(): Record<string, unknown> {
+    return llamaConfigToJson(this.config);
   }
 }
 

@@ -11,6 +11,11 @@ export interface CausalLM extends Module {
     /** Longest sequence. */
     readonly max_position_embeddings: number;
   };
+  /**
+   * In training blocks are computed again for their gradients instead of being kept: less memory for
+   * more time, the same bits (default false). A jitted step keeps what was set when it was traced.
+   */
+  gradientCheckpointing: boolean;
   /** Empty caches for `batch` sequences of up to `capacity` tokens, one for each attention layer. */
   newCaches(batch?: number, capacity?: number): KVCache[];
   /** Tokens [batch, time] i32 to what the output layer sees, [batch, time, d]. */

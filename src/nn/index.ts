@@ -7,7 +7,7 @@ export {
   type KVCacheOptions,
   type LayerCache,
 } from './kv-cache.ts';
-export { Embedding, Linear, type LinearOptions, RMSNorm } from './layers.ts';
+export { Embedding, Linear, type LinearOptions, RMSNorm, type Weight } from './layers.ts';
 export { type AddLoraOptions, adaptersOf, addLora, mergeLora, removeLora } from './lora.ts';
 export { LoraAdapter, type LoraOptions } from './lora-adapter.ts';
 export { Module } from './module.ts';

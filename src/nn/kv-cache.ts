@@ -146,11 +146,14 @@ export class KVCache {
   ): Tensor {
     const { keys, values } = this.updateAndFetch(k, v, length);
     const time = k.shape[2] as number;
+    const { slidingWindow, ...others } = options;
     // The last position sees all others: no mask for it alone.
-    if (time === 1) return scaledDotProductAttention(q, keys, values, options);
+    if (time === 1 && !slidingWindow) return scaledDotProductAttention(q, keys, values, others);
     const rows = this.positions(time, length).unsqueeze(1);
-    const mask = arange(length, { device: q.device }).le(rows);
-    return scaledDotProductAttention(q, keys, values, { ...options, mask });
+    const places = arange(length, { device: q.device });
+    const before = places.le(rows);
+    const mask = slidingWindow ? before.logicalAnd(places.add(slidingWindow).gt(rows)) : before;
+    return scaledDotProductAttention(q, keys, values, { ...others, mask });
   }
 
   dispose(): void {

@@ -48,6 +48,11 @@ export class PackedWeight extends Module {
     return this.codes.held.device;
   }
 
+  /** Codes and scales in the layout of `QuantScheme`; the caller disposes of them. */
+  plain(): { readonly codes: Tensor; readonly scales: Tensor } {
+    return { codes: this.codes.value, scales: this.scales.value };
+  }
+
   /** x [..., in] times the matrix's transpose, [..., out]. */
   linear(x: Tensor): Tensor {
     return x.linear(this.dequantize());

@@ -15,8 +15,8 @@ const SIZES = [
 export function configToJson(config: LlamaConfig): Record<string, unknown> {
   return {
     architectures: ['LlamaForCausalLM'],
-    model_type: 'llama',
     ...config,
+    model_type: 'llama',
     head_dim: config.hidden_size / config.num_attention_heads,
     hidden_act: 'silu',
     attention_bias: false,

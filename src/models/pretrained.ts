@@ -1,0 +1,97 @@
+import { type FetchOptions, fetchSource } from '../io/fetch-source.ts';
+import { folderSource, isFolder } from '../io/files.ts';
+import { type FileSource, readJsonFrom } from '../io/source.ts';
+import type { DeviceChoice } from '../tensor/index.ts';
+import { architectureOf } from './architectures.ts';
+import { generationFromJson } from './generation-defaults.ts';
+import { loadWeights, type WeightType } from './load-weights.ts';
+import { quantizationOf } from './quantization-config.ts';
+import type { CausalLM, Pretrained } from './types.ts';
+
+export interface LoadOptions {
+  readonly device?: DeviceChoice;
+  /** How weights lie in memory (default f32, to which 16-bit weights are widened). */
+  readonly dtype?: WeightType;
+  /** For models that are loaded by fetch. */
+  readonly fetch?: FetchOptions;
+}
+
+/**
+ * Loads a model as HuggingFace's libraries save it: config.json, weights in safetensors, tokenizer and
+ * generation_config.json where there are any.
+ *
+ * @param place a folder (in Node), an address that begins with http (a string or a URL), or any
+ *   source of files, such as `memorySource`
+ * @example const { model, tokenizer, generation } = await loadModel('my-model');
+ * @throws Error that names the file and what is wrong with it: an architecture or a setting that is
+ *   not supported, a tensor that is missing, too much or of another shape
+ */
+export async function loadModel(
+  place: string | URL | FileSource,
+  options: LoadOptions = {},
+): Promise<Pretrained> {
+  const source = await sourceOf(place, options.fetch);
+  const config = await readJsonFrom(source, 'config.json');
+  if (config === undefined) {
+    throw new Error(
+      `${JSON.stringify(source.pathOf('config.json'))} does not exist; expected a folder with ` +
+        'config.json and model.safetensors, as transformers or saveModel writes it',
+    );
+  }
+  const model = await buildModel(source, config, options);
+  try {
+    const settings = await readJsonFrom(source, 'generation_config.json');
+    const generation = inFile(source, 'generation_config.json', () =>
+      generationFromJson(settings, config),
+    );
+    return { model, tokenizer: undefined, generation };
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+async function buildModel(
+  source: FileSource,
+  config: unknown,
+  { device, dtype = 'f32' }: LoadOptions,
+): Promise<CausalLM> {
+  const init = { std: 0, ...(device !== undefined && { device }) };
+  const { architecture, model, quantization } = inFile(source, 'config.json', () => {
+    const architecture = architectureOf(config);
+    const quantization = quantizationOf(config);
+    return { architecture, quantization, model: architecture.build(config, init) };
+  });
+  try {
+    await loadWeights(source, model, { dtype, quantization, nameOf: architecture.nameOf });
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+  return model;
+}
+
+async function sourceOf(
+  place: string | URL | FileSource,
+  fetched: FetchOptions | undefined,
+): Promise<FileSource> {
+  if (typeof place !== 'string') {
+    return place instanceof URL ? fetchSource(place, fetched) : place;
+  }
+  if (/^https?:\/\//.test(place)) return fetchSource(place, fetched);
+  if (await isFolder(place)) return folderSource(place);
+  throw new Error(
+    `model ${JSON.stringify(place)} is no folder; expected one with config.json and ` +
+      'model.safetensors, as `tersor train --out`, saveModel or transformers writes it',
+  );
+}
+
+/** Says in which file an error was found. */
+function inFile<T>(source: FileSource, name: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    const path = JSON.stringify(source.pathOf(name));
+    throw new Error(`file ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
