@@ -1,7 +1,8 @@
+import { type MatrixOf, replaceWeight } from '../models/index.ts';
 import type { Module } from '../nn/index.ts';
 import { PackedWeight } from '../nn/index.ts';
 import type { QuantSchemeName } from '../tensor/functions/index.ts';
-import { type Parameter, realize, scope, type Tensor } from '../tensor/index.ts';
+import { realize, scope, type Tensor } from '../tensor/index.ts';
 import { type Choice, type PlanOptions, planCompression } from './plan.ts';
 import { bytesOf } from './size.ts';
 
@@ -41,43 +42,42 @@ export async function compressModel(
   const reports: LayerReport[] = [];
   for (const [at, choice] of choices.entries()) {
     options.signal?.throwIfAborted();
-    const report = await compressLayer(choice);
+    const report = await compressLayer(model, choice);
     reports.push(report);
     options.onLayer?.(report, at + 1, choices.length);
   }
   return reports;
 }
 
-async function compressLayer(choice: Choice): Promise<LayerReport> {
-  const { layer, module, shape, scheme, reason } = choice;
-  const parameter = module.weight as Parameter;
-  const bytesBefore = bytesOf(parameter);
+async function compressLayer(model: Module, choice: Choice): Promise<LayerReport> {
+  const { layer, matrix, scheme, reason } = choice;
+  const { shape, weight } = matrix;
+  const bytesBefore = bytesOf(weight);
   const told = { layer, shape, bytesBefore, ...(reason !== undefined && { reason }) };
   const bits = (bytes: number) => (8 * bytes) / (shape[0] * shape[1]);
   if (scheme === undefined) {
-    const kept = { stored: parameter.dtype, bytes: bytesBefore, bitsPerWeight: bits(bytesBefore) };
+    const kept = { stored: 'f32', bytes: bytesBefore, bitsPerWeight: bits(bytesBefore) };
     return { ...told, ...kept, relativeError: 0, maxError: 0 };
   }
-  const packed = await round(parameter, scheme);
-  const { relativeError, maxError } = await errors(parameter, packed, layer);
-  module.weight = packed;
-  parameter.dispose();
+  const packed = await round(matrix, scheme);
+  const { relativeError, maxError } = await errors(matrix, packed, layer);
+  replaceWeight(model, `${layer}.weight`, packed);
   const bytes = bytesOf(packed);
   return { ...told, stored: scheme, bytes, bitsPerWeight: bits(bytes), relativeError, maxError };
 }
 
 /** The packed weight, computed, so that nothing of the matrix is kept for its sake. */
-async function round(parameter: Parameter, scheme: QuantSchemeName): Promise<PackedWeight> {
-  const packed = scope(() => PackedWeight.round(parameter.value, scheme));
+async function round(matrix: MatrixOf, scheme: QuantSchemeName): Promise<PackedWeight> {
+  const packed = scope(() => PackedWeight.round(matrix.matrix(), scheme));
   const cells = [...packed.state().values()].map((cell) => cell.value);
   await realize(...cells);
   for (const t of cells) t.dispose();
   return packed;
 }
 
-async function errors(parameter: Parameter, packed: PackedWeight, layer: string) {
+async function errors(matrix: MatrixOf, packed: PackedWeight, layer: string) {
   const measured = scope(() => {
-    const weight = parameter.value;
+    const weight = matrix.matrix();
     const difference = packed.dequantize().sub(weight);
     const norm = (x: Tensor) => x.square().sum().sqrt();
     return [norm(weight), norm(difference), difference.abs().max()] as const;

@@ -1,5 +1,6 @@
 import { badArgument } from '../base/errors.ts';
-import { Embedding, Linear, type Module, PackedWeight } from '../nn/index.ts';
+import { type MatrixOf, matricesOf } from '../models/index.ts';
+import { Embedding, type Module, PackedWeight } from '../nn/index.ts';
 import { type QuantSchemeName, quantScheme } from '../tensor/functions/index.ts';
 
 /** The schemes of `tersor compress`; int8 has a scale for each 32 neighbours, as Q8_0 of GGUF. */
@@ -20,8 +21,7 @@ export interface PlanOptions {
 export interface Choice {
   /** Dotted name of the layer. */
   readonly layer: string;
-  readonly module: Linear | Embedding;
-  readonly shape: readonly [rows: number, columns: number];
+  readonly matrix: MatrixOf;
   /** Undefined: it stays. */
   readonly scheme: QuantSchemeName | undefined;
   /** Why it stays, or why its scheme is not the one that was asked for. */
@@ -47,19 +47,20 @@ export function planCompression(model: Module, options: PlanOptions): Choice[] {
     return found;
   };
   const choices: Choice[] = [];
-  for (const [layer, module] of model.modules()) {
-    if (!(module instanceof Linear || module instanceof Embedding)) continue;
-    if (module.weight instanceof PackedWeight) {
+  const modules = model.modules();
+  for (const [name, matrix] of matricesOf(model)) {
+    const layer = name.replace(/\.weight$/, '');
+    if (matrix.weight instanceof PackedWeight) {
       const expected = 'weights that are not packed: compress the model that it was made from';
-      throw badArgument('compress', layer, module.weight.scheme, expected);
+      throw badArgument('compress', layer, matrix.weight.scheme, expected);
     }
-    const shape = module.weight.shape as readonly [number, number];
     const pattern = ignored(layer);
+    const isTable = modules.get(layer) instanceof Embedding;
     const choice =
       pattern === undefined
-        ? choose(module, shape[1], scheme)
+        ? choose(matrix.shape[1], scheme, isTable)
         : { scheme: undefined, reason: `named by ignore: ${pattern}` };
-    choices.push({ layer, module, shape, ...choice });
+    choices.push({ layer, matrix, ...choice });
   }
   const idle = ignore.find((pattern) => !used.has(pattern));
   if (idle !== undefined) {
@@ -71,11 +72,11 @@ export function planCompression(model: Module, options: PlanOptions): Choice[] {
 }
 
 function choose(
-  module: Linear | Embedding,
   columns: number,
   scheme: Scheme,
+  isTable: boolean,
 ): Pick<Choice, 'scheme' | 'reason'> {
-  const embedding = module instanceof Embedding && scheme !== 'int8';
+  const embedding = isTable && scheme !== 'int8';
   const order: readonly QuantSchemeName[] = embedding
     ? ['int8-g32']
     : scheme === 'int4-g128'
