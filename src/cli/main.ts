@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander';
 import { debugging } from '../base/env.ts';
 import { useProgramCache } from '../io/index.ts';
+import { compressCommand } from './commands/compress.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { generateCommand } from './commands/generate.ts';
 import { startCommand } from './commands/start.ts';
@@ -38,7 +39,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description('Train, compress and serve language models')
     .version(version())
     .addHelpText('after', EXAMPLES);
-  const commands = [startCommand, trainCommand, generateCommand, doctorCommand];
+  const commands = [startCommand, trainCommand, compressCommand, generateCommand, doctorCommand];
   for (const command of commands) program.addCommand(command(finish));
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {
