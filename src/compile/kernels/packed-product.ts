@@ -35,8 +35,6 @@ export const productTemplate: CallTemplate = {
 
 /** Rows of activations that share the codes of a panel, once they are unpacked. */
 const TILE_ROWS = 4;
-/** Panels of one tile: where rows are few, words of activations serve several. */
-const TILE_PANELS = 2;
 const LOW_HALVES = 0x0f0f0f0f;
 /** Turns signed bytes into unsigned ones, 128 standing for 0. */
 const SIGNS = 0x80808080 | 0;
@@ -68,49 +66,34 @@ class PackedProduct {
     this.#width = maxDim(call.shape[call.shape.length - 1]);
   }
 
+  /**
+   * A panel is read from its begin to its end by itself: two side by side run at a third of the
+   * speed once they come from memory.
+   */
   build(): void {
     const b = this.#b;
-    const together = this.#rows === 1 ? TILE_PANELS : 1;
-    const whole = Math.floor(this.#panels / together);
-    b.loop(whole, 'thread', [], (i) => this.#eachRows(mul(i, together), together));
-    const rest = this.#panels - whole * together;
-    if (rest === 0) return;
-    b.loop(1, 'thread', [], () => this.#eachRows(constant(whole * together), rest));
-  }
-
-  #eachRows(panel: Index, panels: number): void {
     const whole = Math.floor(this.#rows / TILE_ROWS);
-    this.#b.loop(whole, 'serial', [], (i) => {
-      this.#tile(panel, panels, mul(i, TILE_ROWS), TILE_ROWS);
-    });
     const rest = this.#rows - whole * TILE_ROWS;
-    if (rest > 0) this.#tile(panel, panels, constant(whole * TILE_ROWS), rest);
+    b.loop(this.#panels, 'thread', [], (panel) => {
+      b.loop(whole, 'serial', [], (i) => this.#tile(panel, mul(i, TILE_ROWS), TILE_ROWS));
+      if (rest > 0) this.#tile(panel, constant(whole * TILE_ROWS), rest);
+    });
   }
 
-  #tile(panel: Index, panels: number, row: Index, rows: number): void {
+  #tile(panel: Index, row: Index, rows: number): void {
     const b = this.#b;
-    const places = Array.from({ length: panels * rows }, (_, t) => ({
-      panel: add(panel, Math.floor(t / rows)),
-      row: add(row, t % rows),
-    }));
     const zero = b.splat(b.const('f32', 0));
-    const sums = this.#overBlocks(
-      places.map(() => zero),
-      (block, scaleBlock, carried) => {
-        const weights = Array.from({ length: panels }, (_, p) =>
-          this.#weights(add(panel, p), block, scaleBlock),
-        );
-        return carried.map((sum, t) => {
-          const { factors, scale } = weights[Math.floor(t / rows)];
-          const term = this.#term(places[t].row, block, factors, scale);
-          return b.binary('add', sum, term);
-        });
-      },
-    );
-    places.forEach((place, t) => {
-      const column = add(mul(place.panel, PANEL_ROWS), LANE);
-      const at = [...splitIndex(place.row, this.#lead), column];
-      this.#result.write(at, sums[t], [sub(constant(this.#width - 1), column)]);
+    const inits = new Array<Value>(rows).fill(zero);
+    const sums = this.#overBlocks(inits, (block, scaleBlock, carried) => {
+      const { factors, scale } = this.#weights(panel, block, scaleBlock);
+      return carried.map((sum, i) =>
+        b.binary('add', sum, this.#term(add(row, i), block, factors, scale)),
+      );
+    });
+    const column = add(mul(panel, PANEL_ROWS), LANE);
+    sums.forEach((sum, i) => {
+      const at = [...splitIndex(add(row, i), this.#lead), column];
+      this.#result.write(at, sum, [sub(constant(this.#width - 1), column)]);
     });
   }
 
