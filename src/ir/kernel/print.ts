@@ -172,8 +172,8 @@ class Printer {
       case 'fma':
         return `fma ${this.#use(value.a)} ${this.#use(value.b)} ${this.#use(value.c)}`;
       case 'byteDot': {
-        const pairs = value.a.map((a, i) => `${this.#use(a)}*${this.#use(value.b[i])}`);
-        return `byteDot ${pairs.join(' ')}`;
+        const [a, b] = [value.a, value.b].map((list) => list.map((x) => this.#use(x)));
+        return `byteDot ${a.join(' ')} by ${b.join(' ')}`;
       }
       case 'convert':
       case 'bitcast':
