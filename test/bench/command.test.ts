@@ -35,13 +35,17 @@ describe('the command', () => {
       'gemm',
       'elementwise',
       'attention',
+      'decode',
       'compile',
       'train-step',
     ]);
   });
 
   test.each([
-    [['nonsense'], 'Allowed choices are gemm, elementwise, attention, compile, train-step, all'],
+    [
+      ['nonsense'],
+      'Allowed choices are gemm, elementwise, attention, decode, compile, train-step, all',
+    ],
     [['gemm', '--device', 'toaster'], 'Allowed choices are wasm'],
     [['gemm', '--rounds', '0'], 'Expected an integer from 1'],
     [['gemm', '--threads', 'many'], 'Expected an integer from 1'],

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { DType } from '../../src/ir/dtype.ts';
 import { KernelBuilder } from '../../src/ir/kernel/builder.ts';
 import { type KernelCost, kernelCost } from '../../src/ir/kernel/cost.ts';
-import { add, LANE, mul, sub, varIndex } from '../../src/ir/kernel/index-expr.ts';
+import { add, constant, LANE, mul, sub, varIndex, ZERO } from '../../src/ir/kernel/index-expr.ts';
 import { variable } from '../../src/ir/shape.ts';
 import { anyRecipe, buildRecipe } from '../support/random-kernel.ts';
 
@@ -31,6 +31,18 @@ describe('the cost of a kernel', () => {
     expect(strided(2).instructions).toBeGreaterThan(2 * unit - 1);
     expect(strided(1, true).instructions).toBeGreaterThan(unit);
     expect(strided(3).instructions).toBe(strided(2).instructions);
+  });
+
+  test('words are four bytes each, and bytes are multiplied at once', () => {
+    const b = new KernelBuilder();
+    const x = b.buffer('x', 'u8', 32, 'in');
+    const out = b.buffer('out', 'i32', 4, 'out');
+    const left = b.words(x, ZERO);
+    const right = b.binary('and', b.words(x, constant(16)), b.splat(b.const('i32', 15)));
+    b.store(out, LANE, b.byteDot([left], [right]));
+    const cost = kernelCost(b.build('bytes'));
+    expect(cost).toMatchObject({ loads: 32, stores: 16, gathered: 0 });
+    expect(cost.instructions).toBeLessThan(10);
   });
 
   test('small floats are fewer bytes and more instructions', () => {

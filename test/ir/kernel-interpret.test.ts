@@ -298,6 +298,27 @@ describe('other values', () => {
     ]);
   });
 
+  test('words are bytes as they lie, and byteDot multiplies them', () => {
+    const b = new KernelBuilder();
+    const x = b.buffer('x', 'i8', 20, 'in');
+    const y = b.buffer('y', 'u8', 16, 'in');
+    const out = b.buffer('out', 'i32', 8, 'out');
+    const left = b.words(x, constant(3));
+    const low = b.splat(b.const('i32', 0x0f0f0f0f));
+    const right = b.binary('and', b.words(y, ZERO), low);
+    const fifteen = b.binary('and', b.splat(b.const('i32', -1)), low);
+    b.store(out, LANE, left);
+    b.store(out, add(LANE, 4), b.byteDot([left, left], [right, fifteen]));
+    const bytes = Int8Array.from({ length: 20 }, (_, i) => (i % 2 === 0 ? -128 : 127) + (i % 3));
+    const halves = Uint8Array.from({ length: 16 }, (_, i) => 16 * i + ((5 * i) % 16));
+    const words = new Int32Array(bytes.slice(3, 19).buffer);
+    const sums = [0, 4, 8, 12].map((from) => {
+      const at = (i: number) => bytes[3 + from + i] * ((halves[from + i] & 15) + 15);
+      return at(0) + at(1) + at(2) + at(3);
+    });
+    expect(run(b, [bytes, halves, new Int32Array(8)])).toEqual([...words, ...sums]);
+  });
+
   test('index gives base + step x lane as i32, of any atoms', () => {
     const b = new KernelBuilder();
     const n = varIndex(variable('n', 0, 100));

@@ -65,6 +65,8 @@ function sample(): Kernel {
   return b.build('sample');
 }
 
+const words = (b: KernelBuilder, value: number) => b.splat(b.const('i32', value));
+
 describe('the verifier', () => {
   test('accepts the sample', () => {
     verifyKernel(sample());
@@ -268,6 +270,41 @@ describe('the verifier', () => {
       'a shuffle of single values',
       (b) => b.shuffle(b.const('f32', 1), b.splat(b.const('f32', 2)), [0, 1, 2, 3]),
       /1 instead of 4 lanes/,
+    ],
+    [
+      'a byteDot of factors that nobody bounds',
+      (b) => b.byteDot([words(b, 1)], [words(b, 2)]),
+      /bytes of Infinity in all: sums may wrap/,
+    ],
+    [
+      'a byteDot of factors of 8 bits',
+      (b) => b.byteDot([words(b, 1)], [b.binary('and', words(b, 2), words(b, 0x0f80))]),
+      /bytes of Infinity/,
+    ],
+    [
+      'a byteDot of so many factors that sums of 16 bits wrap',
+      (b) => {
+        const small = b.binary('and', words(b, 2), words(b, 0x0f0f0f0f));
+        const nine = Array.from({ length: 9 }, () => small);
+        b.byteDot(nine, nine);
+      },
+      /bytes of 135 in all: sums may wrap/,
+    ],
+    ['a byteDot of unequal lists', (b) => b.byteDot([words(b, 1)], []), /1 against 0 factors/],
+    [
+      'a byteDot of single values',
+      (b) => b.byteDot([words(b, 1)], [b.binary('and', b.const('i32', 1), b.const('i32', 15))]),
+      /4 against 1 lanes/,
+    ],
+    [
+      'words beyond the end',
+      (b) => b.words(b.buffer('x', 'u8', 31, 'in'), constant(16)),
+      /an access beyond the end of x\[31\]/,
+    ],
+    [
+      'words of a buffer of f32',
+      (b) => b.words(b.buffer('x', 'f32', 32, 'in'), ZERO),
+      /words from a buffer of f32/,
     ],
     ['lane 4', (b) => b.lane(b.splat(b.const('f32', 1)), 4), /lane 4 of 4/],
     [

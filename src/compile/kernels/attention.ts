@@ -18,6 +18,7 @@ function refusalByPool(call: NodeOf<'call'>): string | undefined {
 const forward: CallTemplate = {
   family: () => 'attention',
   takesEpilogue: false,
+  readsOnce: false,
   refusal,
   slower,
   build: buildForward,
@@ -49,6 +50,7 @@ const together = (call: NodeOf<'call'>) => gradientsTogether(new AttentionOperan
 const byQueries: CallTemplate = {
   family: (call) => (together(call) ? 'attention gradients' : 'attention.dq'),
   takesEpilogue: false,
+  readsOnce: false,
   refusal,
   slower,
   build: buildGradients,
@@ -56,6 +58,7 @@ const byQueries: CallTemplate = {
 const byKeys: CallTemplate = {
   family: (call) => (together(call) ? 'attention gradients' : 'attention.dkv'),
   takesEpilogue: false,
+  readsOnce: false,
   refusal: refusalByPool,
   slower,
   build: buildGradients,

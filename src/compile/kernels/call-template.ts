@@ -17,6 +17,8 @@ export interface CallTemplate {
   family(call: NodeOf<'call'>): string;
   /** True where pointwise work on the result may be done before it is stored. */
   readonly takesEpilogue: boolean;
+  /** True where each element of the sources is read once: what computes them is then not stored. */
+  readonly readsOnce: boolean;
   /** Why a call cannot be taken, or undefined when it can. */
   refusal(call: NodeOf<'call'>): string | undefined;
   /** Why the body would be faster, or undefined. */

@@ -81,6 +81,13 @@ export class ExpressionLowering {
     this.#given.set(keyOf(node, index, []), value);
   }
 
+  /** The memory of a node that this kernel does not compute itself. */
+  memoryOf(node: Node): Buffer {
+    const buffer = this.#sources.bufferOf(node);
+    if (!buffer) throw new InternalError(`${node.op} has no buffer`);
+    return buffer;
+  }
+
   evaluate(node: Node, index: readonly Index[], mask: Mask = []): Value {
     const wide = this.evaluateToStore(node, index, mask);
     if (!mustNarrow(node) || this.#sources.bufferOf(node)) return wide;

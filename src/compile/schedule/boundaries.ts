@@ -2,6 +2,7 @@ import { topological } from '../../ir/graph/traverse.ts';
 import type { Node } from '../../ir/graph/types.ts';
 import { atomIndex, type Index, visitAtoms, ZERO } from '../../ir/kernel/index-expr.ts';
 import { maxDim, sizeOf } from '../../ir/shape.ts';
+import { TEMPLATES } from '../kernels/templates.ts';
 import { dimIndex, hasMask, pushIndex } from '../lower/movement.ts';
 import { quantizedReads } from '../lower/quantization.ts';
 import { hasFewRows, opClass } from '../op-class.ts';
@@ -122,6 +123,7 @@ function isLimited(node: Node): boolean {
  */
 function readOften(node: Node): readonly Node[] {
   if (node.op === 'scan' || node.op === 'sort') return [];
+  if (node.op === 'call' && TEMPLATES.get(node.arg.name)?.readsOnce) return [];
   return node.op === 'dot' && hasFewRows(node) ? node.src.slice(0, 1) : node.src;
 }
 

@@ -14,6 +14,8 @@ function blockMayShare(block: readonly Statement[], input: Buffer, output: Buffe
   for (const statement of block) {
     if (statement.kind === 'loop') {
       if (!blockMayShare(statement.body, input, output)) return false;
+    } else if (statement.kind === 'words' && statement.buffer === input) {
+      return false;
     } else if (statement.kind === 'load' && statement.buffer === input) {
       if (stores.length > 0) return false;
       loads.push(statement);

@@ -227,6 +227,14 @@ export class KernelBuilder {
     );
   }
 
+  /** A vector of the 16 bytes from an element on. */
+  words(buffer: Buffer, index: Index): Value {
+    const draft = { kind: 'words', dtype: 'i32', lanes: LANES, buffer, index } as const;
+    const depth = this.#depthOfAll(index, []);
+    if (buffer.role !== 'in') return this.#place(draft, this.depth);
+    return this.#place(draft, depth, `words:${buffer.id}:${index.key}`);
+  }
+
   /** Makes both operands vectors when one of them is. */
   #level(...values: Value[]): Value[] {
     const lanes = values.reduce((n, v) => Math.max(n, v.lanes), 1);
@@ -258,6 +266,12 @@ export class KernelBuilder {
   fma(x: Value, y: Value, z: Value): Value {
     const [a, b, c] = this.#level(x, y, z);
     return this.#pure({ kind: 'fma', dtype: c.dtype, lanes: c.lanes, a, b, c }, [a, b, c], '');
+  }
+
+  /** See `ByteDotValue`: vectors of words, as many of `a` as of `b`. */
+  byteDot(a: readonly Value[], b: readonly Value[]): Value {
+    const draft = { kind: 'byteDot', dtype: 'i32', lanes: LANES, a, b } as const;
+    return this.#pure(draft, [...a, ...b], '');
   }
 
   convert(a: Value, dtype: ValueDType): Value {

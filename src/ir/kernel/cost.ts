@@ -16,6 +16,7 @@ export interface KernelCost {
   readonly gathered: number;
 }
 
+const BYTES_OF_WORD = 4;
 const DIVISION = 4;
 const LOOP_TURN = 2;
 /** Of a small float, from or to the f32 that registers hold. */
@@ -46,6 +47,8 @@ export function blockCost(block: readonly Statement[]): KernelCost {
         total.stores += turns * statement.value.lanes * DTYPES[statement.buffer.dtype].bytes;
       } else if (statement.kind === 'load') {
         total.loads += turns * statement.lanes * DTYPES[statement.buffer.dtype].bytes;
+      } else if (statement.kind === 'words') {
+        total.loads += turns * statement.lanes * BYTES_OF_WORD;
       } else total.flops += turns * flopsOf(statement);
     }
   };
@@ -98,6 +101,11 @@ function instructionsOf(statement: Exclude<Statement, Loop>): number {
       const widening = isSmallFloat(buffer.dtype) ? WIDENING : 0;
       return own + widening + maskCost(mask) + addressCost(index);
     }
+    case 'words':
+      return 1 + addressCost(statement.index);
+    case 'byteDot':
+      // A product and a sum for each pair, and the halves of the lanes.
+      return 2 * statement.a.length;
     case 'unary':
       return statement.fn === 'sqrt' ? DIVISION : 1;
     case 'binary':

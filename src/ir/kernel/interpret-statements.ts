@@ -11,7 +11,16 @@ import {
 } from './interpret-arith.ts';
 import type { Frame } from './interpret-frame.ts';
 import { narrowing, widening } from './interpret-memory.ts';
-import type { CheckedValue, LoadValue, Loop, Statement, Store, Value } from './types.ts';
+import type {
+  ByteDotValue,
+  CheckedValue,
+  LoadValue,
+  Loop,
+  Statement,
+  Store,
+  Value,
+  WordsValue,
+} from './types.ts';
 
 type Step = () => void;
 
@@ -60,6 +69,10 @@ function compileValue(frame: Frame, value: Value): Step {
     }
     case 'load':
       return compileLoad(frame, value);
+    case 'words':
+      return compileWords(frame, value);
+    case 'byteDot':
+      return compileByteDot(frame, value);
     case 'unary':
       return mapLanes(frame, value, value.a, unaryOf(value.fn, dtype));
     case 'convert':
@@ -178,6 +191,47 @@ function compileLoad(frame: Frame, load: LoadValue): Step {
     for (let l = 0; l < lanes; l++) {
       const x = array[first + step * l];
       r[to + l] = widen ? widen(x) : x;
+    }
+  };
+}
+
+function compileWords(frame: Frame, words: WordsValue): Step {
+  const r = frame.registers;
+  const { buffer, lanes } = words;
+  const memory = frame.memory;
+  const slot = frame.bufferSlot(buffer);
+  const at = frame.index(words.index);
+  const to = frame.define(words);
+  const guard = frame.guard(buffer, 4 * lanes - 1);
+  return () => {
+    const array = memory[slot];
+    const first = at();
+    guard(first);
+    for (let l = 0; l < lanes; l++) {
+      let word = 0;
+      for (let byte = 0; byte < 4; byte++) {
+        word |= ((array[first + 4 * l + byte] as number) & 255) << (8 * byte);
+      }
+      r[to + l] = word;
+    }
+  };
+}
+
+function compileByteDot(frame: Frame, value: ByteDotValue): Step {
+  const r = frame.registers;
+  const { lanes } = value;
+  const [a, b] = [value.a, value.b].map((list) => list.map((x) => frame.use(x)));
+  const to = frame.define(value);
+  return () => {
+    for (let l = 0; l < lanes; l++) {
+      let sum = 0;
+      for (let i = 0; i < a.length; i++) {
+        const [x, y] = [r[a[i] + l], r[b[i] + l]];
+        for (let shift = 0; shift < 32; shift += 8) {
+          sum += ((x << (24 - shift)) >> 24) * ((y >>> shift) & 255);
+        }
+      }
+      r[to + l] = sum;
     }
   };
 }

@@ -6,6 +6,7 @@ export function operandsOf(value: Value): readonly Value[] {
     case 'const':
     case 'index':
     case 'load':
+    case 'words':
     case 'carried':
     case 'result':
       return [];
@@ -24,6 +25,8 @@ export function operandsOf(value: Value): readonly Value[] {
       return [value.condition, value.a, value.b];
     case 'fma':
       return [value.a, value.b, value.c];
+    case 'byteDot':
+      return [...value.a, ...value.b];
     case 'pack':
       return value.items;
     default:

@@ -160,6 +160,8 @@ class Printer {
         const at = `load ${this.#buffer(buffer)}[${this.index(index)}${stepText(step)}]`;
         return mask.length === 0 ? at : `${at}${this.#mask(mask)} else ${numberText(other)}`;
       }
+      case 'words':
+        return `words ${this.#buffer(value.buffer)}[${this.index(value.index)}]`;
       case 'unary':
         return `${value.fn} ${this.#use(value.a)}`;
       case 'binary':
@@ -169,6 +171,10 @@ class Printer {
         return `select ${this.#use(value.condition)} ${this.#use(value.a)} ${this.#use(value.b)}`;
       case 'fma':
         return `fma ${this.#use(value.a)} ${this.#use(value.b)} ${this.#use(value.c)}`;
+      case 'byteDot': {
+        const [a, b] = [value.a, value.b].map((list) => list.map((x) => this.#use(x)));
+        return `byteDot ${a.join(' ')} by ${b.join(' ')}`;
+      }
       case 'convert':
       case 'bitcast':
       case 'splat':

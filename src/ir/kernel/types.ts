@@ -82,6 +82,15 @@ export interface LoadValue extends ValueBase {
   readonly mask: Mask;
   readonly other: number;
 }
+/**
+ * Bytes of an i8 or u8 buffer as they lie, four to a lane, the first in the lowest bits: 4 * lanes
+ * of them from element `index` on.
+ */
+export interface WordsValue extends ValueBase {
+  readonly kind: 'words';
+  readonly buffer: Buffer;
+  readonly index: Index;
+}
 export interface UnaryValue extends ValueBase {
   readonly kind: 'unary';
   readonly fn: UnaryFn;
@@ -114,6 +123,16 @@ export interface FmaValue extends ValueBase {
   readonly a: Value;
   readonly b: Value;
   readonly c: Value;
+}
+/**
+ * The sum over all pairs and the four bytes of a lane: a byte of `a`, signed, times one of `b`,
+ * unsigned. Each of `b` is an `and` with a constant, so that its bytes are proven to be so small
+ * that sums of two products for each pair fit in 16 bits: targets add in those. Exact.
+ */
+export interface ByteDotValue extends ValueBase {
+  readonly kind: 'byteDot';
+  readonly a: readonly Value[];
+  readonly b: readonly Value[];
 }
 /** Numeric conversion: float to integer truncates and saturates, NaN gives 0. */
 export interface ConvertValue extends ValueBase {
@@ -172,11 +191,13 @@ export type Value =
   | ConstValue
   | IndexValue
   | LoadValue
+  | WordsValue
   | UnaryValue
   | BinaryValue
   | CompareValue
   | SelectValue
   | FmaValue
+  | ByteDotValue
   | ConvertValue
   | BitcastValue
   | SplatValue

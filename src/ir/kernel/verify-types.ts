@@ -1,5 +1,5 @@
 import { LANES } from './index-expr.ts';
-import type { Value, ValueDType } from './types.ts';
+import type { ByteDotValue, Value, ValueDType } from './types.ts';
 
 /**
  * What the operands of a value must be. Gives the broken rule in words, or undefined. (Scope and
@@ -37,6 +37,10 @@ export function typeFault(value: Value): string | undefined {
     case 'fma':
       if (!isFloat(value.dtype)) return `fma of ${value.dtype}`;
       return same(value, value.a) ?? same(value, value.b) ?? same(value, value.c);
+    case 'words':
+      return expectType(value, 'i32');
+    case 'byteDot':
+      return byteDotFault(value);
     case 'convert':
       return sameLanes(value, value.a);
     case 'bitcast':
@@ -102,6 +106,28 @@ function first<T>(list: readonly T[], fault: (item: T) => string | undefined): s
     if (found !== undefined) return found;
   }
   return undefined;
+}
+
+/** What a signed 16-bit sum holds; a byte of `a` is at most 128 in magnitude. */
+const MOST_OF_HALF = 2 ** 15 - 1;
+const MOST_OF_A = 128;
+
+function byteDotFault(value: ByteDotValue): string | undefined {
+  const { a, b } = value;
+  if (a.length === 0 || a.length !== b.length) return `${a.length} against ${b.length} factors`;
+  const largest = b.reduce((sum, factor) => sum + largestByte(factor), 0);
+  if (2 * MOST_OF_A * largest > MOST_OF_HALF) return `bytes of ${largest} in all: sums may wrap`;
+  return first([...a, ...b], (x) => same(value, x)) ?? expectLanes(value, LANES);
+}
+
+/** A bound of a word's bytes: known where it is an `and` with a constant of bytes below 128. */
+function largestByte(value: Value): number {
+  if (value.kind !== 'binary' || value.fn !== 'and') return Number.POSITIVE_INFINITY;
+  const mask = value.b.kind === 'splat' ? value.b.a : value.b;
+  if (mask.kind !== 'const') return Number.POSITIVE_INFINITY;
+  const bytes = [0, 8, 16, 24].map((shift) => (mask.value >>> shift) & 255);
+  const largest = Math.max(...bytes);
+  return largest < 128 ? largest : Number.POSITIVE_INFINITY;
 }
 
 function isFloat(dtype: ValueDType): boolean {

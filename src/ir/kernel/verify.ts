@@ -105,6 +105,16 @@ class Verifier {
         this.#access(buffer, index, step, lanes, mask);
         break;
       }
+      case 'words': {
+        const { buffer, index, lanes } = value;
+        this.#buffer(buffer);
+        if (buffer.dtype !== 'i8' && buffer.dtype !== 'u8') {
+          this.#fail(`words from a buffer of ${buffer.dtype}`);
+        }
+        this.#index(index);
+        this.#inside(buffer, index, 1, 4 * lanes, []);
+        break;
+      }
       case 'checked':
         if (value.check === undefined) {
           if (!isProvenBelow(value.a, value.size)) {
@@ -220,6 +230,11 @@ class Verifier {
     this.#index(index);
     for (const m of mask) this.#index(m);
     if (lanes !== 1 && lanes !== LANES) this.#fail(`${lanes} lanes`);
+    this.#inside(buffer, index, step, lanes, mask);
+  }
+
+  /** `lanes` elements from an index on, `step` apart, must lie in the buffer wherever the mask holds. */
+  #inside(buffer: Buffer, index: Index, step: number, lanes: number, mask: Mask): void {
     const unproven = unprovenAccess(buffer, index, step, lanes, mask);
     if (!unproven) return;
     const text = (x: Index) => printIndex(this.#kernel, x);

@@ -62,6 +62,14 @@ export {
   type RmsNormOptions,
   rmsNorm,
 } from './normalization.ts';
+export { packedLinear, packedValues } from './packed-linear.ts';
+export {
+  fromPanels,
+  type PackedMatrix,
+  type PlainCodes,
+  requirePanels,
+  toPanels,
+} from './packed-panels.ts';
 export {
   type AveragePoolOptions,
   avgPool1d,

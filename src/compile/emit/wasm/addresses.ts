@@ -71,7 +71,8 @@ export class AddressPlan {
     const want = (pointer: Pointer) => wanted.set(pointer.key, pointer);
     for (const statement of loop.body) {
       if (statement.kind === 'checked') defined.add(`data${statement.id}`);
-      if (statement.kind === 'load' || statement.kind === 'store') {
+      const { kind } = statement;
+      if (kind === 'load' || kind === 'words' || kind === 'store') {
         want(pointerOf(statement.buffer, statement.index));
       }
       if (statement.kind === 'loop') for (const pointer of this.#needs(statement)) want(pointer);

@@ -17,7 +17,7 @@ import { FAILURE_RECORD } from '../../../ir/program.ts';
 import { AddressPlan, type MovingPointer, type Pointer } from './addresses.ts';
 import { type EmitOptions, type Emitter, wasmType } from './emitter.ts';
 import { IndexEmitter } from './indices.ts';
-import { emitLoad, emitStore } from './memory.ts';
+import { emitLoad, emitStore, emitWords } from './memory.ts';
 import { countUses, type Uses } from './uses.ts';
 import { emitOperation } from './values.ts';
 
@@ -102,6 +102,7 @@ class KernelEmitter implements Emitter {
 
   #compute(value: Value): void {
     if (value.kind === 'load') emitLoad(this, value);
+    else if (value.kind === 'words') emitWords(this, value);
     else if (value.kind === 'index') {
       this.pushIndex(value.index);
       if (value.lanes > 1) this.#spread(value.step);

@@ -3,7 +3,7 @@ import { InternalError } from '../../../base/errors.ts';
 import { DTYPES, type DType } from '../../../ir/dtype.ts';
 import { isSmallFloat } from '../../../ir/float-formats.ts';
 import { LANES } from '../../../ir/kernel/index-expr.ts';
-import type { LoadValue, Store, Value } from '../../../ir/kernel/types.ts';
+import type { LoadValue, Store, Value, WordsValue } from '../../../ir/kernel/types.ts';
 import { type Emitter, wasmType } from './emitter.ts';
 import { emitNarrow, emitWiden } from './small-floats.ts';
 import { pushConstant } from './values.ts';
@@ -110,6 +110,12 @@ function gatherFour(e: Emitter, load: LoadValue, offset: number): void {
   }
   if (dtype === 'bool') nonZero(e);
   if (isSmallFloat(dtype)) emitWiden(f, dtype, LANES);
+}
+
+/** Bytes as they lie; they may begin anywhere. */
+export function emitWords(e: Emitter, { buffer, index }: WordsValue): void {
+  const offset = e.pushAddress(buffer, index);
+  e.f.emit('v128.load', { offset, align: 1 });
 }
 
 export function emitStore(e: Emitter, store: Store): void {

@@ -36,7 +36,8 @@ export function countUses(body: readonly Statement[]): Uses {
   // Single constants are immediates. Vector constants get a local outside the loops: engines build
   // one from three instructions at each place where its instruction stands.
   const isConstant = (value: Value): boolean => value.kind === 'const';
-  const movable = (value: Value): boolean => value.kind !== 'load' || value.buffer.role === 'in';
+  const movable = (value: Value): boolean =>
+    (value.kind !== 'load' && value.kind !== 'words') || value.buffer.role === 'in';
   return {
     count: (value) => counts.get(value) ?? 0,
     isInline: (value) =>

@@ -11,6 +11,7 @@ import type {
   Value,
   ValueDType,
 } from '../../../ir/kernel/types.ts';
+import { emitByteDot } from './byte-dot.ts';
 import type { Emitter } from './emitter.ts';
 import { binaryForm, compareInstruction, type Helper, unaryForm } from './instructions.ts';
 
@@ -43,6 +44,9 @@ export function emitOperation(e: Emitter, value: Value): void {
     case 'fma':
       emitFma(e, value.a, value.b, value.c);
       return;
+    case 'byteDot':
+      emitByteDot(e, value);
+      return;
     case 'convert':
       emitConvert(e, value);
       return;
@@ -66,6 +70,7 @@ export function emitOperation(e: Emitter, value: Value): void {
       if (value.dtype === 'bool') f.emit('i32.const', 1).emit('i32.and');
       return;
     case 'load':
+    case 'words':
     case 'index':
     case 'carried':
     case 'result':

@@ -1,0 +1,132 @@
+import type { NodeOf } from '../../ir/graph/types.ts';
+import type { KernelBuilder } from '../../ir/kernel/builder.ts';
+import { add, constant, type Index, LANE, LANES, mul, ZERO } from '../../ir/kernel/index-expr.ts';
+import type { Value } from '../../ir/kernel/types.ts';
+import {
+  ACTIVATION_BLOCK,
+  ORIGIN_PLACE,
+  originOf,
+  type PackedAttributes,
+  SCALE_PLACE,
+  WORDS,
+} from '../../ir/packed.ts';
+import { isStatic, type Shape, sizeOf } from '../../ir/shape.ts';
+import { type ExpressionLowering, splitIndex } from '../lower/expression.ts';
+import type { CallResult, CallTemplate } from './call-template.ts';
+
+function refusal(call: NodeOf<'call'>): string | undefined {
+  const [{ shape }] = call.src;
+  const rank = call.arg.parameters[0].shape.length;
+  if (rank !== call.shape.length - 1) return 'it has other axes';
+  if (!isStatic(shape)) return 'its rows are symbolic';
+  return sizeOf(shape) === 0 ? 'it is empty' : undefined;
+}
+
+/** Rounds activations to int8, a block of 32 at a time: see `ir/packed.ts` for what it writes. */
+export const activationsTemplate: CallTemplate = {
+  family: () => 'packed.activations',
+  takesEpilogue: false,
+  readsOnce: true,
+  refusal,
+  slower: () => undefined,
+  build,
+};
+
+function build(
+  b: KernelBuilder,
+  lowering: ExpressionLowering,
+  [{ call, write }]: readonly CallResult[],
+): void {
+  const [x] = call.src;
+  const { bits } = call.arg.attributes as unknown as PackedAttributes;
+  const lead = x.shape.slice(0, -1);
+  const blocks = (x.shape[x.shape.length - 1] as number) / ACTIVATION_BLOCK;
+  const one = (row: readonly Index[], block: Index) => {
+    const vectors = Array.from({ length: WORDS }, (_, v) => {
+      const column = add(add(mul(block, ACTIVATION_BLOCK), v * LANES), LANE);
+      return b.splat(lowering.evaluate(x, [...row, column]));
+    });
+    const { words, scale, sum } = roundBlock(b, vectors, bits);
+    words.forEach((word, i) => {
+      write([...row, block, add(LANE, i * LANES)], word, []);
+    });
+    const at = (place: number) => [...row, block, constant(place)];
+    write(at(SCALE_PLACE), b.bitcast(scale, 'i32'), []);
+    write(at(ORIGIN_PLACE), b.binary('mul', sum, b.const('i32', originOf(bits))), []);
+  };
+  eachBlock(b, lead, blocks, one);
+}
+
+/** Threads share rows; of one row, its blocks. */
+function eachBlock(
+  b: KernelBuilder,
+  lead: Shape,
+  blocks: number,
+  body: (row: readonly Index[], block: Index) => void,
+): void {
+  const rows = sizeOf(lead);
+  if (rows === 1) b.loop(blocks, 'thread', [], (block) => body(splitIndex(ZERO, lead), block));
+  else {
+    b.loop(rows, 'thread', [], (row) => {
+      b.loop(blocks, 'serial', [], (block) => body(splitIndex(row, lead), block));
+    });
+  }
+}
+
+/** Eight vectors of neighbours as two vectors of words, their scale, and the sum of their codes. */
+function roundBlock(b: KernelBuilder, vectors: readonly Value[], bits: 4 | 8) {
+  const join = (fn: 'max' | 'add', list: readonly Value[]): Value => {
+    let rest = list;
+    while (rest.length > 1) {
+      const half = rest.length / 2;
+      rest = rest.slice(0, half).map((v, i) => b.binary(fn, v, rest[i + half]));
+    }
+    return rest[0];
+  };
+  const lanes = (v: Value) => Array.from({ length: LANES }, (_, lane) => b.lane(v, lane));
+  const top = join(
+    'max',
+    lanes(
+      join(
+        'max',
+        vectors.map((v) => b.unary('abs', v)),
+      ),
+    ),
+  );
+  const exact = b.binary('div', top, b.const('f32', 127));
+  const nothing = b.compare('eq', exact, b.const('f32', 0));
+  const scale = b.select(nothing, b.const('f32', 1), exact);
+  const codes = vectors.map((v) => roundedCode(b, v, b.splat(scale)));
+  const sum = join('add', lanes(join('add', codes)));
+  return { words: packWords(b, codes, bits), scale, sum };
+}
+
+/** As `quantize` has it: NaN gives 0. */
+function roundedCode(b: KernelBuilder, v: Value, scale: Value): Value {
+  const quotient = b.unary('nearest', b.binary('div', v, scale));
+  const number = b.select(b.compare('eq', quotient, quotient), quotient, b.const('f32', 0));
+  const limited = b.binary('max', number, b.const('f32', -128));
+  return b.convert(b.binary('min', limited, b.const('f32', 127)), 'i32');
+}
+
+/** Four codes to a word: neighbours, or every other one where the weight's bytes hold two each. */
+function packWords(b: KernelBuilder, codes: readonly Value[], bits: 4 | 8): Value[] {
+  const ordered =
+    bits === 8
+      ? codes
+      : codes.flatMap((_, i) => {
+          if (i % 2 === 1) return [];
+          const [first, second] = [codes[i], codes[i + 1]];
+          return [b.shuffle(first, second, [0, 2, 4, 6]), b.shuffle(first, second, [1, 3, 5, 7])];
+        });
+  const shifts = b.pack([0, 8, 16, 24].map((count) => b.const('i32', (2 ** count) | 0)));
+  const placed = ordered.map((v) =>
+    b.binary('mul', b.binary('and', v, b.const('i32', 255)), shifts),
+  );
+  const pairs = (x: Value, y: Value) =>
+    b.binary('add', b.shuffle(x, y, [0, 2, 4, 6]), b.shuffle(x, y, [1, 3, 5, 7]));
+  return [0, LANES].map((from) => {
+    const [p, q, r, s] = placed.slice(from, from + LANES);
+    return pairs(pairs(p, q), pairs(r, s));
+  });
+}
