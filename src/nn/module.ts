@@ -1,4 +1,3 @@
-import { badArgument } from '../base/errors.ts';
 import { isFloat } from '../ir/dtype.ts';
 import { formatShape, shapesEqual } from '../ir/shape.ts';
 import { Cell, Flag, Parameter, type Tensor } from '../tensor/index.ts';
@@ -140,6 +139,6 @@ function requireNone(what: string, names: readonly string[]): void {
 function requireFit(name: string, cell: Cell, { dtype, shape }: Tensor): void {
   const sameType = dtype === cell.dtype || (isFloat(dtype) && isFloat(cell.dtype));
   if (sameType && shapesEqual(shape, cell.shape)) return;
-  const got = `${dtype}${formatShape(shape)}`;
-  throw badArgument('loadState', name, got, `${cell.dtype}${formatShape(cell.shape)}`);
+  const [got, expected] = [{ dtype, shape }, cell].map((x) => x.dtype + formatShape(x.shape));
+  throw new TypeError(`loadState: ${name} is ${got}; expected ${expected}`);
 }
