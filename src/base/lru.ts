@@ -22,6 +22,12 @@ export class LruMap<K, V> {
     return value;
   }
 
+  /** The first entry that fits; it has then been used. */
+  find(fits: (value: V) => boolean): V | undefined {
+    for (const [key, value] of this.#entries) if (fits(value)) return this.get(key);
+    return undefined;
+  }
+
   set(key: K, value: V): void {
     this.#entries.delete(key);
     this.#entries.set(key, value);

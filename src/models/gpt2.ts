@@ -5,14 +5,16 @@ import {
   type InitOptions,
   KVCache,
   type LayerCache,
+  LayerNorm,
   Linear,
   Module,
-  normalInit,
+  newBias,
+  newWeight,
   PackedWeight,
   type Weight,
 } from '../nn/index.ts';
-import { layerNorm, scaledDotProductAttention } from '../tensor/functions/index.ts';
-import { arange, checkpoint, full, Parameter, type Tensor } from '../tensor/index.ts';
+import { scaledDotProductAttention } from '../tensor/functions/index.ts';
+import { arange, checkpoint, type Parameter, type Tensor } from '../tensor/index.ts';
 import { ConfigReader } from './config-reader.ts';
 import { sizesOfDepth } from './depth.ts';
 import { nextTokenLoss } from './loss.ts';
@@ -90,8 +92,8 @@ class Conv1D extends Module {
 
   constructor(inSize: number, outSize: number, init: InitOptions) {
     super();
-    this.weight = normalInit('weight', [inSize, outSize], init);
-    this.bias = constant('bias', outSize, 0, init);
+    this.weight = newWeight('weight', [inSize, outSize], init);
+    this.bias = newBias([outSize], init);
   }
 
   /** x [..., in] to [..., out]. */
@@ -102,22 +104,9 @@ class Conv1D extends Module {
   }
 }
 
-/** Normalisation over the last axis (Ba et al. 2016) with a learned scale and shift. */
-class LayerNorm extends Module {
-  readonly weight: Parameter;
-  readonly bias: Parameter;
-  readonly #eps: number;
-
-  constructor(config: Gpt2Config, init: InitOptions) {
-    super();
-    this.weight = constant('weight', config.n_embd, 1, init);
-    this.bias = constant('bias', config.n_embd, 0, init);
-    this.#eps = config.layer_norm_epsilon;
-  }
-
-  forward(x: Tensor): Tensor {
-    return layerNorm(x, { weight: this.weight.value, bias: this.bias.value, eps: this.#eps });
-  }
+function newNorm(config: Gpt2Config, { device }: InitOptions): LayerNorm {
+  const where = device === undefined ? {} : { device };
+  return new LayerNorm(config.n_embd, { eps: config.layer_norm_epsilon, ...where });
 }
 
 class Attention extends Module {
@@ -176,9 +165,9 @@ class Block extends Module {
 
   constructor(config: Gpt2Config, init: InitOptions) {
     super();
-    this.ln_1 = new LayerNorm(config, init);
+    this.ln_1 = newNorm(config, init);
     this.attn = new Attention(config, init);
-    this.ln_2 = new LayerNorm(config, init);
+    this.ln_2 = newNorm(config, init);
     this.mlp = new MLP(config, init);
   }
 
@@ -200,7 +189,7 @@ class Trunk extends Module {
     this.wte = new Embedding(config.vocab_size, config.n_embd, init);
     this.wpe = new Embedding(config.max_position_embeddings, config.n_embd, init);
     this.h = Array.from({ length: config.n_layer }, () => new Block(config, init));
-    this.ln_f = new LayerNorm(config, init);
+    this.ln_f = newNorm(config, init);
   }
 
   forward(tokens: Tensor, state: CacheState | undefined, recompute: boolean): Tensor {
@@ -309,11 +298,4 @@ export function gpt2ConfigFromJson(json: unknown): Gpt2Config {
 /** The layers that end in the residual stream begin smaller, by the root of their number. */
 function residualInit(config: Gpt2Config, init: InitOptions): InitOptions {
   return { ...init, std: (init.std ?? 0.02) / Math.sqrt(2 * config.n_layer) };
-}
-
-function constant(name: string, size: number, value: number, { device }: InitOptions): Parameter {
-  const start = full([size], value, device === undefined ? {} : { device });
-  const parameter = new Parameter(start, name);
-  start.dispose();
-  return parameter;
 }

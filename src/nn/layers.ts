@@ -1,17 +1,10 @@
-import { badArgument } from '../base/errors.ts';
 import { rmsNorm } from '../tensor/functions/index.ts';
 import type { Device, Parameter, Tensor } from '../tensor/index.ts';
-import { constantInit, type InitOptions, normalInit } from './init.ts';
+import { ones } from './init.ts';
 import type { LoraAdapter } from './lora-adapter.ts';
 import { Module } from './module.ts';
+import { checkSizes, type InitOptions, newBias, newParameter, newWeight } from './new-parameter.ts';
 import { PackedWeight } from './packed-weight.ts';
-
-function checkSizes(where: string, sizes: Readonly<Record<string, number>>): void {
-  for (const [name, size] of Object.entries(sizes)) {
-    if (!Number.isInteger(size) || size < 1)
-      throw badArgument(where, name, size, 'an integer >= 1');
-  }
-}
 
 /** Trained as it stands, or packed for less memory. */
 export type Weight = Parameter | PackedWeight;
@@ -30,8 +23,8 @@ export class Linear extends Module {
   constructor(inSize: number, outSize: number, options: LinearOptions = {}) {
     super();
     checkSizes('Linear', { inSize, outSize });
-    this.weight = normalInit('weight', [outSize, inSize], options);
-    this.bias = options.bias ? constantInit('bias', [outSize], 0, options) : undefined;
+    this.weight = newWeight('weight', [outSize, inSize], options);
+    this.bias = options.bias ? newBias([outSize], options) : undefined;
   }
 
   get device(): Device {
@@ -52,7 +45,7 @@ export class Embedding extends Module {
   constructor(count: number, size: number, options: InitOptions = {}) {
     super();
     checkSizes('Embedding', { count, size });
-    this.weight = normalInit('weight', [count, size], options);
+    this.weight = newWeight('weight', [count, size], options);
   }
 
   /** Integers [...] to [..., size]; one out of range throws a RangeError. */
@@ -89,7 +82,7 @@ export class RMSNorm extends Module {
   constructor(size: number, options: InitOptions & { readonly eps?: number } = {}) {
     super();
     checkSizes('RMSNorm', { size });
-    this.weight = constantInit('weight', [size], 1, options);
+    this.weight = newParameter('weight', [size], ones, options.device);
     this.#eps = options.eps ?? 1e-5;
   }
 

@@ -8,6 +8,7 @@ export { Cell, Parameter } from './cell.ts';
 export { checkpoint } from './checkpoint.ts';
 export { customGradient, type InputGradients, stopGradient } from './custom-gradient.ts';
 export { hessian, hvp, jacobian, jvp, type ValueAndTangent } from './derivatives.ts';
+export { Flag } from './flag.ts';
 export { grad, type Pullback, type ValueAndGrad, valueAndGrad, vjp } from './grad.ts';
 export { Handle, type Nested, type Operand } from './handle.ts';
 export { type Bound, BoundVar, bind, type CallOptions, type Jitted, jit } from './jit.ts';

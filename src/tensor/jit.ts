@@ -4,8 +4,9 @@ import type { Device } from '../device/index.ts';
 import { formatShape, type Shape, type Var } from '../ir/shape.ts';
 import { Captured, type ProgramMemory, type Trace } from './captured.ts';
 import { type Cell, type CellTrace, own, share, withCellTrace } from './cell.ts';
+import { type Flag, type FlagReadings, flagsStillHold, withFlagReadings } from './flag.ts';
 import { Lazy } from './lazy.ts';
-import { TraceLog } from './retrace.ts';
+import { type Signature, TraceLog } from './retrace.ts';
 import { collecting, type Disposable } from './scope.ts';
 import { Tensor } from './tensor.ts';
 import { requireSync, Tracer } from './trace.ts';
@@ -60,14 +61,21 @@ export interface Jitted<A extends unknown[], T> {
   dispose(): void;
 }
 
-/** Programs kept for one function: one for each set of argument shapes. */
+/** Programs kept for one function: one for each set of argument shapes and values of flags. */
 const CACHE_SIZE = 16;
+
+interface Program {
+  readonly key: string;
+  readonly flags: FlagReadings;
+  readonly captured: Captured;
+}
 
 /**
  * Captures a whole step: the function is traced once for each set of argument shapes, compiled to
  * one program with one plan of memory, and run as that from then on. Cells read in it are inputs,
  * cells set in it are updated when the step is done; a step that throws changes nothing. Arguments
- * that are no tensors are constants of the trace. Calls run in the order in which they are made.
+ * that are no tensors are constants of the trace; so are flags (the mode of a module), each value of
+ * which gets a program of its own. Calls run in the order in which they are made.
  * Inside an async function that is differentiated by what it reads, the plain function runs.
  *
  * @example
@@ -79,21 +87,20 @@ const CACHE_SIZE = 16;
  * await step(inputs, targets);
  */
 export function jit<A extends unknown[], T>(f: (...args: A) => T): Jitted<Bound<A>, T> {
-  const programs = new LruMap<string, Captured>(CACHE_SIZE, (captured) => captured.dispose());
+  const programs = new LruMap<number, Program>(CACHE_SIZE, ({ captured }) => captured.dispose());
   const log = new TraceLog(f.name || 'a function', CACHE_SIZE);
-  const programFor = (args: Bound<A>, signature: readonly [string, string][]): Captured => {
+  const programFor = (args: Bound<A>, signature: Signature): Captured => {
     const key = signature.map(([path, what]) => `${path}=${what}`).join(' ');
-    let captured = programs.get(key);
-    if (!captured) {
-      log.add(signature);
-      captured = trace(f, args);
-      const own = captured;
-      programs.set(key, own);
-      own.loaded.catch(() => {
-        if (programs.get(key) === own) programs.delete(key);
-        own.dispose();
-      });
-    }
+    const known = programs.find((p) => p.key === key && flagsStillHold(p.flags));
+    if (known) return known.captured;
+    const { captured, flags } = trace(f, args);
+    log.add(reasons(signature, flags));
+    const id = log.traces;
+    programs.set(id, { key, flags, captured });
+    captured.loaded.catch(() => {
+      programs.delete(id);
+      captured.dispose();
+    });
     return captured;
   };
   // Nothing is awaited before the call has its place in the queue: calls keep their order.
@@ -216,14 +223,24 @@ function placeholder(
   return new Tensor(new Lazy(device, tracer.standIn(dtype, shape, name), []));
 }
 
-function trace<A extends unknown[], T>(f: (...args: A) => T, args: Bound<A>): Captured {
+function trace<A extends unknown[], T>(f: (...args: A) => T, args: Bound<A>) {
   // The program needs no handle of the trace once it is compiled, but for the shapes of its results.
   const made = new Set<Disposable>();
+  const flags = new Map<Flag<unknown>, unknown>();
   try {
-    return new Captured(collecting(() => runTraced(f, args, made), made));
+    const traced = withFlagReadings(flags, () => collecting(() => runTraced(f, args, made), made));
+    return { flags, captured: new Captured(traced) };
   } finally {
     for (const handle of made) handle.dispose();
   }
+}
+
+/** All that a program is for, as text. */
+function reasons(signature: Signature, flags: FlagReadings): Signature {
+  return [
+    ...signature.map(([path, what]) => [`argument ${path}`, what] as const),
+    ...[...flags].map(([flag, value]) => [flag.name, show(value)] as const),
+  ];
 }
 
 function runTraced<A extends unknown[], T>(

@@ -1,18 +1,18 @@
 import { debug, debugging } from '../base/env.ts';
 
-/** Arguments of a call as text: a path and what stands there, for each. */
-export type Signature = readonly (readonly [path: string, what: string])[];
+/** What a trace is for as text: a name and what stands there, for each argument and each flag. */
+export type Signature = readonly (readonly [name: string, what: string])[];
 
-/** How the arguments of a new trace differ from those of an earlier one. */
+/** How what a new trace is for differs from that of an earlier one. */
 function differences(signature: Signature, earlier: Signature): string[] {
   const before = new Map(earlier);
   const now = new Map(signature);
-  const changed = signature.flatMap(([path, what]) => {
-    const was = before.get(path);
+  const changed = signature.flatMap(([name, what]) => {
+    const was = before.get(name);
     if (was === what) return [];
-    return [`argument ${path} is ${what}, ${was === undefined ? 'new' : `was ${was}`}`];
+    return [`${name} is ${what}, ${was === undefined ? 'new' : `was ${was}`}`];
   });
-  const gone = earlier.flatMap(([path]) => (now.has(path) ? [] : [`argument ${path} is gone`]));
+  const gone = earlier.flatMap(([name]) => (now.has(name) ? [] : [`${name} is gone`]));
   return [...changed, ...gone];
 }
 
