@@ -6,6 +6,7 @@ import { architectureOf } from './architectures.ts';
 import { generationFromJson } from './generation-defaults.ts';
 import { loadWeights, type WeightType } from './load-weights.ts';
 import { quantizationOf } from './quantization-config.ts';
+import { tokenizerOf } from './tokenizer-files.ts';
 import type { CausalLM, Pretrained } from './types.ts';
 
 export interface LoadOptions {
@@ -44,7 +45,9 @@ export async function loadModel(
     const generation = inFile(source, 'generation_config.json', () =>
       generationFromJson(settings, config),
     );
-    return { model, tokenizer: undefined, generation };
+    const tokenizer = await tokenizerOf(source);
+    requireVocabulary(source, model, tokenizer?.size);
+    return { model, tokenizer, generation };
   } catch (error) {
     model.dispose();
     throw error;
@@ -83,6 +86,16 @@ async function sourceOf(
   throw new Error(
     `model ${JSON.stringify(place)} is no folder; expected one with config.json and ` +
       'model.safetensors, as `tersor train --out`, saveModel or transformers writes it',
+  );
+}
+
+/** A table may have more rows than there are tokens, never fewer. */
+function requireVocabulary(source: FileSource, model: CausalLM, size: number | undefined): void {
+  const { vocab_size: rows } = model.config;
+  if (size === undefined || size <= rows) return;
+  throw new Error(
+    `file ${JSON.stringify(source.pathOf('tokenizer.json'))}: it has ${size} tokens, but vocab_size ` +
+      `in config.json is ${rows}; expected as many or fewer. Are the files of the same model?`,
   );
 }
 

@@ -2,7 +2,7 @@ import { setThreads } from '../../src/browser.ts';
 import type { OpCase } from '../fixtures/run-case.ts';
 import type { Recipe } from '../support/random-graph.ts';
 import { parseSafetensors } from '../support/stored.ts';
-import { runGraphs, runOperations, runTraining } from './suites.ts';
+import { runGraphs, runOperations, runTraining, tellStories } from './suites.ts';
 
 /** What tests call in a page. */
 
@@ -29,4 +29,9 @@ export const graphs = (recipes: readonly Recipe[], threads: number) => runGraphs
 export function training(steps: number, threads: number) {
   setThreads(threads);
   return runTraining(steps);
+}
+
+export function stories(prompts: readonly string[], threads: number) {
+  setThreads(threads);
+  return tellStories(new URL('/data/stories260K/hf', location.href), prompts);
 }

@@ -5,6 +5,7 @@ import { RUNNERS, runAnyCase } from '../fixtures/operations.ts';
 import type { OpCase, Tensors } from '../fixtures/run-case.ts';
 import { compareGraph, graphDevices } from '../fuzz/check-graph.ts';
 import { Digest } from '../support/digest.ts';
+import { greedyCached } from '../support/greedy.ts';
 import type { Recipe } from '../support/random-graph.ts';
 import { TEXT, tokenizer } from '../support/tiny.ts';
 
@@ -113,4 +114,29 @@ export async function runTraining(steps: number): Promise<TrainingReport> {
   model.dispose();
   const threads = target.kind === 'wasm' ? target.threads : 1;
   return { threads, losses, text, weights: String(weights) };
+}
+
+/** A prompt and what a model writes after it, always taking the most probable token. */
+export interface Story {
+  readonly prompt: string;
+  readonly continuation_ids: readonly number[];
+  readonly continuation_text: string;
+}
+
+/** Lets a pretrained model tell stories of 64 tokens. */
+export async function tellStories(
+  place: Parameters<typeof tersor.loadModel>[0],
+  prompts: readonly string[],
+): Promise<Story[]> {
+  const { model, tokenizer } = await tersor.loadModel(place);
+  if (!tokenizer) throw new Error('the model has no tokenizer');
+  const stories: Story[] = [];
+  for (const prompt of prompts) {
+    const ids = [...tokenizer.encode(prompt, { addSpecial: true })];
+    const continuation_ids = await greedyCached(model, ids, 64);
+    const text = tokenizer.decode([...ids, ...continuation_ids], { skipSpecial: true });
+    stories.push({ prompt, continuation_ids, continuation_text: text.slice(prompt.length) });
+  }
+  model.dispose();
+  return stories;
 }

@@ -8,7 +8,8 @@ import { parseSafetensors, type Stored } from './stored.ts';
  * The golden results of the reference libraries. They are too large for the repository and lie
  * beside it, in ../shared/fixtures, or in fixtures/ of the folder that TERSOR_SHARED names.
  */
-export const FIXTURES = join(process.env.TERSOR_SHARED ?? join(ROOT, '..', 'shared'), 'fixtures');
+export const SHARED = process.env.TERSOR_SHARED ?? join(ROOT, '..', 'shared');
+export const FIXTURES = join(SHARED, 'fixtures');
 
 /** A suite that needs the fixtures: skipped, and saying so, where they are missing. */
 export function describeWithFixtures(name: string, body: (folder: string) => void): void {

@@ -9,8 +9,15 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript',
   '.json': 'application/json',
+  '.mjs': 'text/javascript',
   '.safetensors': 'application/octet-stream',
   '.ts': 'text/javascript',
+};
+
+/** Where pages find packages that the sources name, if the folder `packages` is served. */
+const PACKAGES = {
+  '@huggingface/jinja': '/packages/@huggingface/jinja/dist/index.js',
+  '@huggingface/tokenizers': '/packages/@huggingface/tokenizers/dist/tokenizers.mjs',
 };
 
 /** A page with nothing in it, not even an icon to ask for; a test imports into it what it wants. */
@@ -19,6 +26,9 @@ const BLANK = `<!doctype html>
 <meta charset="utf-8">
 <title>Test</title>
 <link rel="icon" href="data:,">
+<script type="importmap">
+${JSON.stringify({ imports: PACKAGES })}
+</script>
 </html>
 `;
 
