@@ -7,7 +7,7 @@ import { quantScheme } from '../tensor/functions/index.ts';
 import { type Device, type Parameter, realize, type Tensor, tensor } from '../tensor/index.ts';
 import type { Architecture } from './architectures.ts';
 import { matricesOf, replaceWeight } from './packed.ts';
-import type { QuantizationConfig } from './quantization-config.ts';
+import { type QuantizationConfig, schemeOf } from './quantization-config.ts';
 import type { CausalLM } from './types.ts';
 
 /** Types that weights may have in memory. */
@@ -117,7 +117,7 @@ class Loading {
     if (!quantization) {
       throw this.#wrong(codesAs, 'it is packed, but config.json has no quantization_config');
     }
-    const { scheme: named } = quantization;
+    const named = schemeOf(quantization, name.replace(/\.weight$/, ''));
     const scheme = quantScheme(named, shape[1]);
     const shapes = quantizedShapes(name, shape, scheme);
     this.#requireType(codesAs, [packedDType(scheme)], shapes.packed as readonly number[]);

@@ -3,6 +3,7 @@ import { writeFileAtomic } from '../io/files.ts';
 import { path as paths } from '../io/slow-modules.ts';
 import type { Tokenizer } from '../io/tokenizer/types.ts';
 import { adaptersOf, PackedWeight } from '../nn/index.ts';
+import type { QuantSchemeName } from '../tensor/functions/index.ts';
 import type { Parameter, Tensor } from '../tensor/index.ts';
 import { generationToJson, idsToJson } from './generation-defaults.ts';
 import { matricesOf } from './packed.ts';
@@ -81,15 +82,23 @@ function packedOf(model: CausalLM): Map<string, PackedWeight> {
 }
 
 function quantizationOf(model: CausalLM, packed: ReadonlyMap<string, PackedWeight>) {
-  const schemes = new Set([...packed.values()].map(({ scheme }) => scheme));
-  const [scheme] = schemes;
-  if (scheme === undefined) return {};
-  if (schemes.size > 1) {
-    throw new TypeError(`saveModel: weights are packed as ${[...schemes]}; expected one scheme`);
-  }
+  const counts = new Map<QuantSchemeName, number>();
+  for (const { scheme } of packed.values()) counts.set(scheme, (counts.get(scheme) ?? 0) + 1);
+  const [most] = [...counts].sort(([, a], [, b]) => b - a);
+  if (!most) return {};
+  const [scheme] = most;
+  const exceptions = new Map(
+    [...packed]
+      .filter(([, weight]) => weight.scheme !== scheme)
+      .map(([name, weight]) => [layerOf(name), weight.scheme] as const),
+  );
   const unpacked = [...matricesOf(model).keys()].filter((name) => !packed.has(name));
-  const layers = unpacked.map((name) => name.replace(/\.weight$/, ''));
-  return { quantization_config: quantizationToJson({ scheme }, layers) };
+  const config = { scheme, exceptions };
+  return { quantization_config: quantizationToJson(config, unpacked.map(layerOf)) };
+}
+
+function layerOf(name: string): string {
+  return name.replace(/\.weight$/, '');
 }
 
 function asItIs(value: Tensor): TensorToWrite {
