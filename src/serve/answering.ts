@@ -173,7 +173,7 @@ function requestsOf(
       seed: seedOf(wishes, choice),
       prompt: ids,
       stop,
-      maxTokens: Math.min(left, maxTokens ?? left),
+      maxTokens: maxTokens === undefined ? undefined : Math.min(left, maxTokens),
       logprobs,
     }));
   });

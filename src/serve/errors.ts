@@ -110,7 +110,7 @@ export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   const { name, message } = error instanceof Error ? error : { name: '', message: String(error) };
   if (name === 'QueueFullError') {
-    return new ApiError(429, `${message}; try again in a moment`, {
+    return new ApiError(429, 'too many requests wait already; try again in a moment', {
       code: 'queue_full',
       headers: { 'retry-after': '1' },
     });

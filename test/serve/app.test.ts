@@ -168,8 +168,9 @@ describe('a field', () => {
     const { chat, engine } = makeApp();
     await chat({ top_k: -1 });
     const { temperature, topK, topP, seed, maxTokens } = engine.requests[0];
-    expect({ temperature, topK, topP, seed }).toEqual({});
-    expect(maxTokens).toBe(512 - 21);
+    expect({ temperature, topK, topP, seed, maxTokens }).toEqual({});
+    await chat({ max_tokens: 1000 });
+    expect(engine.requests[1].maxTokens).toBe(512 - 21);
   });
 });
 
