@@ -19,12 +19,11 @@ import {
   saveModel,
   trainLanguageModel,
 } from '../../train/index.ts';
+import { claimFolder } from '../claim-folder.ts';
 import { type Answers, examplesText, scoreTable } from '../demo-report.ts';
 import { interruptible } from '../interrupt.ts';
 import { integer, number, seed } from '../options.ts';
-
 import { clock, printJson, trainingView } from '../training-view.ts';
-import { claimFolder } from './train.ts';
 
 interface StartOptions {
   readonly minutes?: number;

@@ -21,9 +21,9 @@ function describe(issue: z.core.$ZodIssue, json: unknown): string[] {
   if (issue.code === 'unrecognized_keys') {
     const known = keysAt(path);
     return issue.keys.map((key) => {
-      const near = nearestName(key, known) ?? elsewhere(key);
-      const full = (name: string) => (near === name ? [...path, name].join('.') : name);
-      const hint = near === undefined ? '' : ` (did you mean ${full(near)}?)`;
+      const near = nearestName(key, known);
+      const meant = near === undefined ? elsewhere(key) : [...path, near].join('.');
+      const hint = meant === undefined ? '' : ` (did you mean ${meant}?)`;
       return `unknown key ${[...path, key].join('.')}${hint}; expected one of ${known.join(', ')}`;
     });
   }

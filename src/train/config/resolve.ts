@@ -155,7 +155,7 @@ export function resolveRun(settings: RunSettings): RunConfig {
       ...(train.memory && { memory: train.memory }),
     },
     optimizer: resolveOptimizer(optimizer, rate),
-    schedule: { ...resolveSchedule(schedule) },
+    schedule: resolveSchedule(schedule, optimizer.lr ?? rate),
     ...(lora && { lora: resolveLora(lora) }),
     checkpoints: {
       ...(checkpoints.every && { every: checkpoints.every }),
@@ -199,13 +199,13 @@ function furtherModel({ from, ...sizes }: Settings<'model'>): ModelConfig {
 function resolveTokenizer(tokenizer: Settings<'tokenizer'>, isNew: boolean): TokenizerConfig {
   const { from, vocabSize } = tokenizer;
   const kind = tokenizer.kind ?? (!isNew || from !== undefined ? 'from' : 'characters');
-  if (kind === 'bpe') return { kind, vocabSize: vocabSize ?? 4096 };
-  if (vocabSize !== undefined) {
+  if (vocabSize !== undefined && kind !== 'bpe') {
     throw badArgument('run', 'tokenizer.vocabSize', vocabSize, 'tokenizer.kind bpe beside it');
   }
   if (!isNew && (kind !== 'from' || from !== undefined)) {
     throw badArgument('run', 'tokenizer', kind, "nothing beside model.from: it is the model's own");
   }
+  if (kind === 'bpe') return { kind, vocabSize: vocabSize ?? 4096 };
   if (kind === 'characters') return { kind };
   if (isNew && from === undefined)
     throw missing('tokenizer.from', 'a directory with tokenizer.json');
@@ -236,13 +236,15 @@ function sequenceOf(train: Settings<'train'>, context: number | undefined) {
 
 function resolveOptimizer(optimizer: Settings<'optimizer'>, rate: number): RunConfig['optimizer'] {
   const { name = 'adamw', lr = rate, ...options } = optimizer;
-  const usual = name === 'adamw' ? { betas: [0.9, 0.95], weightDecay: 0.1 } : {};
+  const usual =
+    name === 'adamw' ? { betas: [0.9, 0.95], weightDecay: 0.1, decays: 'matrices' } : {};
   return { name, lr, ...usual, ...options };
 }
 
-function resolveSchedule(schedule: Settings<'schedule'>): NamedConfig {
+function resolveSchedule(schedule: Settings<'schedule'>, lr: number): NamedConfig {
   const { name = 'cosine', ...options } = schedule;
-  return { name, ...(name === 'cosine' && { warmup: 0.03 }), ...options };
+  const usual = name === 'cosine' ? { warmup: 0.03, min: lr / 50 } : {};
+  return { name, ...usual, ...options };
 }
 
 function resolveLora(lora: Settings<'lora'>): LoraConfig {

@@ -9,6 +9,7 @@ const text = leaf<string>('a text', (v) => typeof v === 'string' && v !== '');
 const flag = leaf<boolean>('true or false', (v) => typeof v === 'boolean');
 const count = leaf<number>('an integer >= 1', (v) => Number.isInteger(v) && Number(v) >= 1);
 const positive = leaf<number>('a number > 0', (v) => isNumber(v) && v > 0);
+const notNegative = leaf<number>('a number >= 0', (v) => isNumber(v) && v >= 0);
 const share = leaf<number>('a number from 0 to 0.9', (v) => isNumber(v) && v >= 0 && v <= 0.9);
 const seed = leaf<number>(
   'an integer from 0 to 4294967295',
@@ -117,7 +118,7 @@ export const RUN = z.strictObject({
   data: data.optional(),
   train: train.optional(),
   optimizer: named.optional(),
-  schedule: named.optional(),
+  schedule: named.extend({ warmup: notNegative.optional() }).optional(),
   lora: lora.optional(),
   checkpoints: checkpoints.optional(),
   logs: logs.optional(),

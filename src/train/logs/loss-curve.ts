@@ -18,7 +18,8 @@ export function lossCurve(metrics: readonly TrainingProgress[], title: string): 
   );
   return lineChart({
     title,
-    subtitle: stretch > 1 ? `Each point is the mean of ${stretch} steps` : 'One point for each step',
+    subtitle:
+      stretch > 1 ? `Each point is the mean of ${stretch} steps` : 'One point for each step',
     x: { label: 'step' },
     y: { label: 'loss (nats per token)' },
     series: [

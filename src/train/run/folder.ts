@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { rm, statfs } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { ensureFolder, writeFileAtomic } from '../../io/index.ts';
 import { newestCheckpoint } from '../checkpoints.ts';
 import type { RunConfig } from '../config/resolve.ts';
@@ -64,10 +64,24 @@ export async function claimRunFolder(
   );
 }
 
-/** The settings that reproduce the run. */
+/** Writes the settings that reproduce the run, wherever they are read. */
 export async function writeConfig(config: RunConfig): Promise<void> {
-  const path = join(config.out, RUN_FILES.config);
-  await writeFileAtomic(path, `${JSON.stringify(config, null, 2)}\n`);
+  const { model, tokenizer, data, out } = config;
+  const absolute = {
+    ...config,
+    model: 'from' in model ? { from: resolve(model.from) } : model,
+    tokenizer: { ...tokenizer, ...(tokenizer.from && { from: resolve(tokenizer.from) }) },
+    data: {
+      ...data,
+      path: data.path.map((path) => resolve(path)),
+      ...(typeof data.validation !== 'number' && {
+        validation: data.validation.map((path) => resolve(path)),
+      }),
+    },
+    out: resolve(out),
+  };
+  const path = join(out, RUN_FILES.config);
+  await writeFileAtomic(path, `${JSON.stringify(absolute, null, 2)}\n`);
 }
 
 /** Tells before the training when the disk has no room for its checkpoints. */
