@@ -115,7 +115,6 @@ describe('tersor train refuses', () => {
     ['a missing file', undefined, 'does not exist; expected a text file'],
     ['an empty file', '', 'is empty; expected text'],
     ['invalid UTF-8', Uint8Array.of(97, 255, 98), 'not valid UTF-8: the byte 0xFF at offset 1'],
-    ['a text shorter than a sequence', 'abc', 'has 3 characters; expected at least 97'],
   ];
   test.each(cases)('%s', async (name, content, message) => {
     const path = join(folder, `${name}.txt`);
@@ -132,6 +131,7 @@ describe('tersor train refuses', () => {
     [['--seed', '-1'], 'Expected an integer from 0 to 4294967295'],
     [['--steps', '5', '--minutes', '1'], 'cannot be used with'],
     [['--dim', '30', '--heads', '4'], 'hidden_size is 30; expected an even multiple of 4 heads'],
+    [['--context', '4000'], 'expected at least sequence + 1 = 4001. Use a longer text'],
     [['--frobnicate'], "unknown option '--frobnicate'"],
   ])('%j', async (options, message) => {
     const out = join(folder, 'never');
