@@ -106,13 +106,18 @@ class Lines implements TrainingView {
 }
 
 function describe(progress: TrainingProgress, validationLoss: number | undefined): string {
-  const { step, steps, loss, tokensPerSecond, etaSeconds } = progress;
+  const { step, steps, loss, lr, gradNorm, tokensPerSecond, etaSeconds, gflops } = progress;
+  // A narrow terminal cuts the end: what is looked at most comes first.
   return [
     `step ${step}/${steps}`,
     `loss ${loss.toFixed(3)}`,
     ...(validationLoss === undefined ? [] : [`val ${validationLoss.toFixed(3)}`]),
     `${Math.round(tokensPerSecond)} tok/s`,
     `ETA ${clock(etaSeconds)}`,
+    `lr ${lr.toPrecision(2)}`,
+    `grad ${gradNorm.toPrecision(2)}`,
+    ...(gflops === undefined ? [] : [`${gflops.toPrecision(3)} GFLOP/s`]),
+    `${Math.ceil(progress.memoryBytes / 2 ** 20)} MiB`,
   ].join('  ');
 }
 

@@ -7,6 +7,10 @@ export {
   newestCheckpoint,
   type RunState,
 } from './checkpoints.ts';
+export { checkSettings } from './config/check.ts';
+export { isRunFile, overlay, readRunFile } from './config/file.ts';
+export { type Dial, dial, type RunConfig, resolveRun } from './config/resolve.ts';
+export type { RunSettings } from './config/schema.ts';
 export { Evaluation, type EvaluationOptions } from './evaluation.ts';
 export { flopsPerToken } from './flops.ts';
 export { JsonLinesLogger, metricsIn, TensorBoardLogger } from './logs/files.ts';
@@ -20,7 +24,11 @@ export {
   trainingLoop,
 } from './loop.ts';
 export { loadModel, type SavedModel, saveModel } from './model-folder.ts';
+export { type ModelSizes, makeModel } from './new-model.ts';
 export type { TrainingProgress } from './progress.ts';
+export { describeMemory, type FitQuestion, memoryLimit, requireFit } from './run/fit.ts';
+export { RUN_FILES } from './run/folder.ts';
+export { type RunAbout, type RunOptions, type RunOutcome, runTraining } from './run/run.ts';
 export { cosineByShare, type RateSchedule } from './schedule.ts';
 export {
   type TrainingOptions,

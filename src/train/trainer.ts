@@ -1,6 +1,6 @@
 import { badArgument } from '../base/errors.ts';
 import type { TokenBatch } from '../data/index.ts';
-import { clipByGlobalNorm, globalNorm } from '../optim/index.ts';
+import { clipByGlobalNorm, globalNorm, type Optimizer } from '../optim/index.ts';
 import {
   Cell,
   DTYPES,
@@ -13,16 +13,8 @@ import {
 } from '../tensor/index.ts';
 import { type BatchTensors, lossOf, type TrainableModel, tensorsOf, weightOf } from './batch.ts';
 
-/** What the trainer asks of an optimiser; those of `tersor/optim` have it. */
-export interface TrainerOptimizer {
-  /** The rate of the next step. */
-  setLearningRate(lr: number): void;
-  /** One step by gradients of the parameters' names; called inside a jitted step. */
-  update(grads: ReadonlyMap<string, Tensor>): void;
-  /** All that changes from step to step, by name. */
-  state(): ReadonlyMap<string, Cell>;
-  dispose(): void;
-}
+/** What the trainer asks of an optimiser. */
+export type TrainerOptimizer = Pick<Optimizer, 'setLearningRate' | 'update' | 'state' | 'dispose'>;
 
 export interface TrainerOptions {
   readonly model: TrainableModel;

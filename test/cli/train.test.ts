@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -22,7 +30,7 @@ describe('tersor train', () => {
     const trained = await tersor('train', book, '--steps', '40', '--out', out, ...SMALL);
     expect(trained).toMatchObject({ code: 0, stderr: '' });
     expect(trained.stdout).toMatch(
-      /^book\.txt: 1920 characters, 15 different; a model of \d+ param/,
+      /^book\.txt: 1920 tokens, 15 different; a model of \d+ parameters\nIt takes \d+\.\d KiB \(/,
     );
     expect(trained.stdout).toContain('100 %  step 40/40  loss ');
     expect(trained.stdout).toMatch(/\n40 steps in 0:\d\d, validation loss \d\.\d{3}; saved in /);
@@ -37,8 +45,11 @@ describe('tersor train', () => {
   });
 
   test('writes JSON lines with --json, with the same losses at every run', async () => {
+    let runs = 0;
     const run = async () => {
-      const { stdout } = await tersor('train', book, '--steps', '6', '--json', ...SMALL);
+      const out = join(folder, `json-${runs++}`);
+      const args = ['--steps', '6', '--json', '--out', out, ...SMALL];
+      const { stdout } = await tersor('train', book, ...args);
       return stdout
         .trim()
         .split('\n')
@@ -60,8 +71,42 @@ describe('tersor train', () => {
     child.kill('SIGINT');
     const { code, stderr } = await ended;
     expect(code).toBe(130);
-    expect(stderr).toMatch(/^stopped after \d+ steps; the model so far is saved in .*stopped\n$/);
+    expect(stderr).toMatch(
+      /^stopped after \d+ steps; the model so far is saved in .*stopped: go on by tersor train --resume .*stopped\n$/,
+    );
     expect((await tersor('generate', out, 'the ', '-n', '3')).code).toBe(0);
+    const step = Number(/after (\d+) steps/.exec(stderr)?.[1]);
+    const more = ['--resume', out, '--steps', String(step + 5), '--json'];
+    const resumed = await tersor('train', ...more);
+    expect(resumed).toMatchObject({ code: 0, stderr: '' });
+    const events = resumed.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(events[0]).toMatchObject({ event: 'start', from: { step } });
+    expect(events.at(-1)).toMatchObject({ event: 'result', steps: step + 5 });
+  });
+
+  test('takes a run as a file, with flags over it, and writes down what came of it', async () => {
+    const run = join(folder, 'run.yaml');
+    const out = join(folder, 'from-file');
+    const sizes = 'model: {layers: 1, width: 16, heads: 2, context: 16}';
+    writeFileSync(run, `data: {path: ${book}}\n${sizes}\ntrain: {steps: 900, batch: 2}\n`);
+    const flags = ['--steps', '3', '--optimizer', 'lion', '--set', 'train.clipNorm=null'];
+    const { code, stderr } = await tersor('train', run, '--out', out, ...flags);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(readFileSync(join(out, 'run.json'), 'utf8'))).toMatchObject({
+      model: { width: 16 },
+      train: { steps: 3, batch: 2, clipNorm: null },
+      optimizer: { name: 'lion' },
+      data: { path: [book] },
+    });
+    writeFileSync(run, 'train: {stepps: 3}\n');
+    const wrong = await tersor('train', run);
+    expect(wrong).toMatchObject({ code: 1, stdout: '' });
+    expect(wrong.stderr).toContain(
+      'run.yaml": unknown key train.stepps (did you mean train.steps?)',
+    );
   });
 });
 
@@ -70,12 +115,11 @@ describe('tersor train refuses', () => {
     ['a missing file', undefined, 'does not exist; expected a text file'],
     ['an empty file', '', 'is empty; expected text'],
     ['invalid UTF-8', Uint8Array.of(97, 255, 98), 'not valid UTF-8: the byte 0xFF at offset 1'],
-    ['a text shorter than a sequence', 'abc', 'has 3 characters; expected at least 97'],
   ];
   test.each(cases)('%s', async (name, content, message) => {
     const path = join(folder, `${name}.txt`);
     if (content !== undefined) writeFileSync(path, content);
-    const { code, stdout, stderr } = await tersor('train', path);
+    const { code, stdout, stderr } = await tersor('train', path, '--out', join(folder, 'never'));
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toMatch(/^error: file [^\n]+\n$/);
     expect(stderr).toContain(message);
@@ -87,9 +131,11 @@ describe('tersor train refuses', () => {
     [['--seed', '-1'], 'Expected an integer from 0 to 4294967295'],
     [['--steps', '5', '--minutes', '1'], 'cannot be used with'],
     [['--dim', '30', '--heads', '4'], 'hidden_size is 30; expected an even multiple of 4 heads'],
+    [['--context', '4000'], 'expected at least sequence + 1 = 4001. Use a longer text'],
     [['--frobnicate'], "unknown option '--frobnicate'"],
   ])('%j', async (options, message) => {
-    const { code, stdout, stderr } = await tersor('train', book, ...options);
+    const out = join(folder, 'never');
+    const { code, stdout, stderr } = await tersor('train', book, '--out', out, ...options);
     expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
     expect(stderr).toContain(message);
     expect(stderr).not.toMatch(/^ +at /m);
@@ -101,7 +147,7 @@ describe('tersor train refuses', () => {
     writeFileSync(join(foreign, 'config.json'), '{}');
     const first = await tersor('train', book, '--out', foreign, ...SMALL);
     expect(first).toMatchObject({ code: 1, stdout: '' });
-    expect(first.stderr).toContain('holds another model (config.json without characters.json)');
+    expect(first.stderr).toContain('holds another model (config.json without run.json)');
     expect(readdirSync(foreign)).toEqual(['config.json']);
     const second = await tersor('train', book, '--out', book, ...SMALL);
     expect(second).toMatchObject({ code: 1, stdout: '' });

@@ -12,13 +12,18 @@ import {
 } from '../../data/index.ts';
 import { TextGenerator } from '../../generate/index.ts';
 import { random } from '../../tensor/index.ts';
-import { type Length, saveModel, trainLanguageModel } from '../../train/index.ts';
+import {
+  type Length,
+  type ModelSizes,
+  makeModel,
+  saveModel,
+  trainLanguageModel,
+} from '../../train/index.ts';
+import { claimFolder } from '../claim-folder.ts';
 import { type Answers, examplesText, scoreTable } from '../demo-report.ts';
 import { interruptible } from '../interrupt.ts';
 import { integer, number, seed } from '../options.ts';
-import { type ModelSizes, makeModel } from '../small-model.ts';
 import { clock, printJson, trainingView } from '../training-view.ts';
-import { claimFolder } from './train.ts';
 
 interface StartOptions {
   readonly minutes?: number;

@@ -1,158 +1,139 @@
 import { existsSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import { Command, Option } from 'commander';
-import { CharacterTokenizer } from '../../data/index.ts';
-import { readTextFile } from '../../data/text-file.ts';
+import { basename, extname, join } from 'node:path';
+import { Command } from 'commander';
 import { complete } from '../../generate/index.ts';
-import { ensureFolder } from '../../io/index.ts';
-import type { Llama } from '../../models/index.ts';
-import { random } from '../../tensor/index.ts';
-import { type Length, saveModel, trainLanguageModel } from '../../train/index.ts';
+import {
+  describeMemory,
+  isRunFile,
+  overlay,
+  RUN_FILES,
+  type RunAbout,
+  type RunConfig,
+  type RunOutcome,
+  type RunSettings,
+  readRunFile,
+  resolveRun,
+  runTraining,
+} from '../../train/index.ts';
 import { interruptible } from '../interrupt.ts';
-import { integer, number, seed } from '../options.ts';
-import { makeModel } from '../small-model.ts';
+import { addTrainFlags, settingsOfFlags, type TrainFlags } from '../training-flags.ts';
 import { clock, printJson, trainingView } from '../training-view.ts';
-
-interface TrainOptions {
-  readonly out?: string;
-  readonly minutes: number;
-  readonly steps?: number;
-  readonly seed: number;
-  readonly dim: number;
-  readonly layers: number;
-  readonly heads: number;
-  readonly ff?: number;
-  readonly context: number;
-  readonly batch: number;
-  readonly lr: number;
-  readonly weightDecay: number;
-  readonly json?: boolean;
-}
-
-/** Share of a text that is kept for validation: its end. */
-const VALIDATION_SHARE = 0.05;
 
 const EXAMPLES = `
 Examples:
-  tersor train book.txt --out my-model
-  tersor train notes.txt --minutes 0.5 --dim 64 --layers 2
-  tersor train book.txt --steps 500 --seed 7 --json > log.jsonl`;
+  tersor train book.txt --out my-model           three minutes, character by character
+  tersor train book.txt --steps 500 --seed 7     the same weights at every run
+  tersor train book.txt --depth 4 --tokenizer bpe
+  tersor train run.yaml --lr 0.001               a run as a file; flags override it
+  tersor train chat.jsonl --from my-model --lora 8
+  tersor train --resume runs/book                go on from the newest checkpoint
+
+A run is a JSON or YAML file with the keys model, tokenizer, data, train, optimizer, schedule, lora,
+checkpoints, logs and out. Its folder holds the settings in full (run.json), the model, checkpoints,
+metrics.jsonl, TensorBoard's events and the loss curve as loss.svg.`;
 
 export function trainCommand(finish: (code: number) => void): Command {
-  return new Command('train')
-    .description('train a character model on a text file (UTF-8)')
-    .argument('<file>', 'the text to learn')
-    .option('-o, --out <folder>', 'save the model there')
-    .addOption(
-      new Option('-m, --minutes <n>', 'time to train').argParser(number(0, 'open')).default(3),
-    )
-    .addOption(
-      new Option('--steps <n>', 'steps to train: the same result at every run')
-        .argParser(integer(1))
-        .conflicts('minutes'),
-    )
-    .option('-s, --seed <n>', 'of the first weights and the order of the text', seed, 1)
-    .option('--dim <n>', 'width of the model', integer(2), 96)
-    .option('--layers <n>', 'number of layers', integer(1), 3)
-    .option('--heads <n>', 'attention heads of a layer', integer(1), 4)
-    .option('--ff <n>', 'width within the MLPs (default: 8/3 of the width)', integer(1))
-    .option('--context <n>', 'characters that the model sees at once', integer(2), 96)
-    .option('--batch <n>', 'sequences of a step', integer(1), 8)
-    .option('--lr <rate>', 'highest learning rate', number(0, 'open'), 5e-3)
-    .option('--weight-decay <rate>', 'of the matrices', number(0), 0.1)
-    .option('--json', 'a line of JSON for every step')
+  return addTrainFlags(
+    new Command('train')
+      .description('train a model from scratch, or further, on files of your own')
+      .argument('[files...]', 'a run (JSON or YAML), or the text or JSONL files to learn from'),
+  )
     .addHelpText('after', EXAMPLES)
-    .action(async (file: string, options: TrainOptions) => {
-      finish(await interruptible((signal) => train(file, options, signal)));
+    .action(async (files: string[], flags: TrainFlags) => {
+      finish(await interruptible((signal) => train(files, flags, signal)));
     });
 }
 
-async function train(file: string, options: TrainOptions, signal: AbortSignal): Promise<void> {
-  const { out, context, json = false } = options;
-  const text = await readTextFile(file);
-  const tokenizer = CharacterTokenizer.fromText(text);
-  const tokens = tokenizer.encode(text);
-  if (tokens.length < context + 1) {
-    throw new Error(
-      `file ${JSON.stringify(file)} has ${tokens.length} characters; expected at least ` +
-        `${context + 1}, one more than a sequence. Use a longer text or a smaller --context.`,
-    );
-  }
-  if (out !== undefined) await claimFolder(out);
-  random.seed(options.seed);
-  const model = makeModel(tokenizer.size, options);
-  const name = basename(file);
-  const parameters = model.parameterCount();
-  const about = { file, characters: tokens.length, vocabulary: tokenizer.size, parameters };
-  if (json) printJson('start', about);
-  else {
-    console.log(
-      `${name}: ${tokens.length} characters, ${tokenizer.size} different; ` +
-        `a model of ${parameters} parameters`,
-    );
-  }
+async function train(files: string[], flags: TrainFlags, signal: AbortSignal): Promise<void> {
+  const { json = false } = flags;
+  const config = resolveRun(await gatherSettings(files, flags));
   const view = trainingView(json);
-  const { train, validation } = split(tokens, context);
-  const result = await trainLanguageModel({
-    model,
-    tokens: train,
-    options: {
-      ...trainingOptions(options),
-      sequence: context,
-      validation: validation && { tokens: validation },
+  const outcome = await runTraining({
+    config,
+    resume: flags.resume !== undefined,
+    overwrite: flags.overwrite ?? false,
+    onStart: (about) => {
+      if (json) printJson('start', about);
+      else console.log(introduction(about, config));
     },
     onProgress: (progress) => view.update(progress),
+    warn: (message) => {
+      view.end();
+      console.error(`warning: ${message}`);
+    },
     signal,
   }).finally(() => view.end());
-  if (out !== undefined && result.steps > 0) await saveModel(out, model, tokenizer);
-  if (json) printJson('result', { ...result, ...(out !== undefined && { out }) });
-  const kept = out === undefined ? 'nothing is saved, for want of --out' : `saved in ${out}`;
-  if (result.aborted) {
-    const state = result.steps > 0 ? `the model so far is ${kept}` : 'nothing is saved';
-    const line = out === undefined ? kept : state;
-    console.error(`stopped after ${result.steps} steps; ${line}`);
-  } else if (!json) {
-    const { steps, seconds, validationLoss } = result;
-    const measured =
-      validationLoss === undefined ? '' : `, validation loss ${validationLoss.toFixed(3)}`;
-    console.log(`${steps} steps in ${clock(seconds)}${measured}; ${kept}\n`);
-    console.log(`In its own words:\n\n${(await sample(model, tokenizer, signal)).trim()}`);
+  await report(outcome, json, signal);
+  outcome.prepared.model.dispose();
+}
+
+/** The run's file below the flags; data files and the folder where they do not say them. */
+async function gatherSettings(files: readonly string[], flags: TrainFlags): Promise<RunSettings> {
+  const runs = files.filter(isRunFile);
+  const paths = files.filter((file) => !isRunFile(file));
+  if (runs.length > 1) {
+    throw new TypeError(`train: ${runs.join(' and ')} are given; expected one run at a time`);
   }
-  model.dispose();
+  const { resume } = flags;
+  const [file] = typeof resume === 'string' ? [join(resume, RUN_FILES.config)] : runs;
+  let settings = file === undefined ? {} : await readRunFile(file);
+  if (paths.length > 0) settings = overlay(settings, { data: { path: paths } });
+  const given = await settingsOfFlags(flags);
+  settings = overlay(withoutLength(settings, given), given);
+  if (typeof resume === 'string') return { ...settings, out: resume };
+  if (settings.out !== undefined) return settings;
+  return { ...settings, out: freeFolder(file ?? paths[0], resume !== undefined) };
 }
 
-function trainingOptions(options: TrainOptions) {
-  const { batch, seed, lr, weightDecay, steps, minutes } = options;
-  const length: Length = steps === undefined ? { seconds: minutes * 60 } : { steps };
-  return { ...length, batch, seed, lr, weightDecay };
+/** One way to say how long takes the place of another. */
+function withoutLength(settings: RunSettings, { train: given = {} }: RunSettings): RunSettings {
+  const { steps, seconds, epochs } = given;
+  if (steps === undefined && seconds === undefined && epochs === undefined) return settings;
+  const { steps: _steps, seconds: _seconds, epochs: _epochs, ...train } = settings.train ?? {};
+  return { ...settings, train };
 }
 
-/** The end of the text is for validation, if both parts are long enough. */
-function split(tokens: Int32Array, context: number) {
-  const count = Math.floor(tokens.length * VALIDATION_SHARE);
-  if (count < context + 1) return { train: tokens, validation: undefined };
-  return { train: tokens.subarray(0, -count), validation: tokens.subarray(-count) };
+/** `runs/NAME`, or `runs/NAME-2` and so on where that is taken and not to be resumed. */
+function freeFolder(file: string | undefined, taken: boolean): string {
+  const name = file === undefined ? 'run' : basename(file, extname(file));
+  const folder = join('runs', name);
+  if (taken) return folder;
+  for (let i = 1; ; i++) {
+    const candidate = i === 1 ? folder : `${folder}-${i}`;
+    if (!existsSync(candidate)) return candidate;
+  }
 }
 
-/** Makes the folder before the training, so that its end is not the moment to find out. */
-export async function claimFolder(folder: string): Promise<void> {
-  await ensureFolder(folder);
-  const foreign =
-    existsSync(join(folder, 'config.json')) && !existsSync(join(folder, 'characters.json'));
-  if (!foreign) return;
-  throw new Error(
-    `--out ${JSON.stringify(folder)} holds another model (config.json without characters.json); ` +
-      'expected a new folder, or one with a model of tersor to replace',
+function introduction(about: RunAbout, { data }: RunConfig): string {
+  const { tokens, vocabulary, parameters, trainable, memory, out, from } = about;
+  const names = data.path.map((path) => basename(path)).join(', ');
+  const part = trainable === parameters ? '' : `, of which ${trainable} are trained`;
+  const resumed = from.step === 0 ? '' : `\nIt goes on after step ${from.step}.`;
+  return (
+    `${names}: ${tokens} tokens, ${vocabulary} different; ` +
+    `a model of ${parameters} parameters${part}\n` +
+    `It takes ${describeMemory(memory)}; all is kept in ${out}.${resumed}`
   );
 }
 
-function sample(model: Llama, tokenizer: CharacterTokenizer, signal: AbortSignal) {
+async function report(outcome: RunOutcome, json: boolean, signal: AbortSignal): Promise<void> {
+  const { prepared, step, seconds, validationLoss, aborted, out } = outcome;
+  if (json) {
+    const { loss, tokens } = outcome;
+    printJson('result', { steps: step, tokens, seconds, loss, validationLoss, aborted, out });
+  }
+  if (aborted) {
+    const kept = step > 0 ? `the model so far is saved in ${out}` : 'nothing is saved';
+    console.error(`stopped after ${step} steps; ${kept}: go on by tersor train --resume ${out}`);
+    return;
+  }
+  if (json) return;
+  const measured =
+    validationLoss === undefined ? '' : `, validation loss ${validationLoss.toFixed(3)}`;
+  console.log(`${step} steps in ${clock(seconds)}${measured}; saved in ${out}\n`);
+  const { model, tokenizer } = prepared;
   const start = tokenizer.characters.includes('\n') ? '\n' : (tokenizer.characters[0] ?? '');
-  return complete(model, tokenizer, start, {
-    maxTokens: 200,
-    temperature: 0.8,
-    topK: 20,
-    seed: 1,
-    signal,
-  });
+  const options = { maxTokens: 200, temperature: 0.8, topK: 20, seed: 1, signal };
+  const text = await complete(model, tokenizer, start, options);
+  console.log(`In its own words:\n\n${text.trim()}`);
 }
