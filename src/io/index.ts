@@ -40,6 +40,7 @@ export { type CharacterOptions, characterTokenizer } from './tokenizer/character
 export type { TokenizerFiles } from './tokenizer/files.ts';
 export { loadTokenizer, saveTokenizer } from './tokenizer/load.ts';
 export type { NewTokenizerOptions } from './tokenizer/new-files.ts';
+export { PLAIN_CHAT_TEMPLATE, withChatTemplate } from './tokenizer/plain-chat.ts';
 export {
   type EncodedPair,
   HuggingFaceTokenizer,
