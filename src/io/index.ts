@@ -31,25 +31,5 @@ export {
 } from './ggml-blocks.ts';
 export { decodeSafetensors, encodeSafetensors, type StoredTensor } from './safetensors.ts';
 export { type FileSource, memorySource, type OpenFile } from './source.ts';
-export {
-  type TrainTokenizerOptions,
-  trainTokenizer,
-  type WordPattern,
-} from './tokenizer/bpe-trainer.ts';
-export { type CharacterOptions, characterTokenizer } from './tokenizer/characters.ts';
-export type { TokenizerFiles } from './tokenizer/files.ts';
-export { loadTokenizer, saveTokenizer } from './tokenizer/load.ts';
-export type { NewTokenizerOptions } from './tokenizer/new-files.ts';
-export {
-  type EncodedPair,
-  HuggingFaceTokenizer,
-  tokenizerFromFiles,
-} from './tokenizer/tokenizer.ts';
-export type {
-  ChatMessage,
-  ChatOptions,
-  DecodeOptions,
-  EncodeOptions,
-  Tokenizer,
-} from './tokenizer/types.ts';
+export * from './tokenizer/node.ts';
 export { useProgramCache } from './use-program-cache.ts';

@@ -1,40 +1,53 @@
+/** What special tokens look like in a text, whole and begun. */
+export class SpecialPatterns {
+  readonly whole: RegExp | undefined;
+  /** All but the whole of one, where nothing but white space follows. */
+  readonly begun: RegExp | undefined;
+  readonly firsts: readonly string[];
+
+  /** @param specials the texts of the special tokens */
+  constructor(specials: readonly string[]) {
+    this.firsts = [...new Set(specials.map((special) => special[0]))];
+    if (specials.length === 0) return;
+    const longestFirst = [...specials].sort((left, right) => right.length - left.length);
+    this.whole = new RegExp(longestFirst.map(escapePattern).join('|'), 'g');
+    const begun = longestFirst.map(beginnings).filter((pattern) => pattern !== '');
+    if (begun.length > 0) this.begun = new RegExp(`(?:${begun.join('|')})(?=\\s*$)`, 'g');
+  }
+}
+
 /**
  * Keeps special tokens that a user wrote from being taken for the template's: the first character
  * of each is replaced, while the conversation is rendered, by a private one that stands for it.
  * Templates look at texts (roles, markers of thoughts), so that nothing else may change.
  */
 export class LiteralSpecials {
-  readonly #pattern: RegExp | undefined;
-  readonly #partial: RegExp | undefined;
+  readonly #patterns: SpecialPatterns;
   readonly #standIns = new Map<string, string>();
   readonly #originals = new Map<string, string>();
 
-  /**
-   * @param specials the texts of the special tokens
-   * @param taken all texts of the conversation, whose own private characters must not be used
-   */
-  constructor(specials: readonly string[], taken: string) {
-    if (specials.length === 0) return;
+  /** @param taken all texts of the conversation, whose own private characters must not be used */
+  constructor(patterns: SpecialPatterns, taken: string) {
+    this.#patterns = patterns;
     const free = freeCharacters(taken);
-    for (const first of new Set(specials.map((special) => special[0]))) {
+    for (const first of patterns.firsts) {
       const standIn = free.next().value as string;
       this.#standIns.set(first, standIn);
       this.#originals.set(standIn, first);
     }
-    this.#pattern = new RegExp(specials.map(escapePattern).sort(longestFirst).join('|'), 'g');
-    const partial = specials.map(beginnings).filter((pattern) => pattern !== '');
-    if (partial.length > 0) this.#partial = new RegExp(`(?:${partial.join('|')})(?=\\s*$)`, 'g');
   }
 
   /** Replaces special tokens in what a message says, and what the next text may complete to one. */
   guard(text: string): string {
     const whole = this.guardWhole(text);
-    return this.#partial === undefined ? whole : whole.replace(this.#partial, this.#replace);
+    const { begun } = this.#patterns;
+    return begun === undefined ? whole : whole.replace(begun, this.#replace);
   }
 
   /** Replaces special tokens only: for names that a template compares, such as roles. */
   guardWhole(text: string): string {
-    return this.#pattern === undefined ? text : text.replace(this.#pattern, this.#replace);
+    const { whole } = this.#patterns;
+    return whole === undefined ? text : text.replace(whole, this.#replace);
   }
 
   readonly #replace = (found: string): string =>
@@ -72,10 +85,6 @@ function beginnings(special: string): string {
     (rest, letter) => (rest === '' ? letter : `${letter}(?:${rest})?`),
     '',
   );
-}
-
-function longestFirst(left: string, right: string): number {
-  return right.length - left.length;
 }
 
 function escapePattern(text: string): string {

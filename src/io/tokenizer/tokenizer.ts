@@ -1,7 +1,7 @@
 import { type AddedToken, type Section, TokenFinder } from './added-tokens.ts';
 import { ChatWriter } from './chat-template.ts';
 import { describeFiles, type TokenizerFiles } from './files.ts';
-import { LiteralSpecials } from './literal-specials.ts';
+import { LiteralSpecials, SpecialPatterns } from './literal-specials.ts';
 import { createModel, type TokenizerModel, UnknownText } from './model.ts';
 import { createNormalizer, type Normalizer } from './normalizers.ts';
 import { type Frame, type FramePiece, parseFrame } from './post-processor.ts';
@@ -38,7 +38,7 @@ export class HuggingFaceTokenizer implements Tokenizer {
   readonly #chat: ChatWriter;
   readonly #added: ReadonlyMap<string, AddedToken>;
   readonly #specialIds: ReadonlySet<number>;
-  readonly #specialTexts: readonly string[];
+  readonly #specialPatterns: SpecialPatterns;
   /** Added tokens as they stand in a text, and in its normalised form. */
   readonly #plainFinder: TokenFinder;
   readonly #normalizedFinder: TokenFinder;
@@ -55,11 +55,12 @@ export class HuggingFaceTokenizer implements Tokenizer {
     this.#preTokenizer = part('pre_tokenizer', (value) =>
       createPreTokenizer(fields, value, 'pre_tokenizer'),
     );
-    this.#specialTexts = added.filter(({ special }) => special).map(({ content }) => content);
+    const specialTexts = added.filter(({ special }) => special).map(({ content }) => content);
+    this.#specialPatterns = new SpecialPatterns(specialTexts);
     this.#model = createModel(
       fields,
       fields.part(tokenizer['model'], 'model'),
-      new Set(this.#specialTexts),
+      new Set(specialTexts),
     );
     this.#frame = parseFrame(fields, tokenizer['post_processor'], 'post_processor');
     this.#decoder = createDecoder(fields, tokenizer['decoder']);
@@ -143,10 +144,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
 
   encodeChat(messages: readonly ChatMessage[], options: ChatOptions = {}): Int32Array {
     const { tools, variables } = options;
-    const literals = new LiteralSpecials(
-      this.#specialTexts,
-      JSON.stringify([messages, tools, variables]),
-    );
+    const taken = JSON.stringify([messages, tools, variables]);
+    const literals = new LiteralSpecials(this.#specialPatterns, taken);
     const text = this.#chat.render(messages, options, literals);
     const ids: number[] = [];
     for (const section of this.#plainFinder.split(text, true, true)) {

@@ -1,0 +1,13 @@
+/** Text and data for training, with what reads and writes files, which takes Node. */
+
+export * from './index.ts';
+export {
+  DATASET_FORMATS,
+  type Dataset,
+  type DatasetCounts,
+  type DatasetFormat,
+  type DatasetSpec,
+  loadDataset,
+} from './load-dataset.ts';
+export { readTextFile } from './text-file.ts';
+export { readTokens, writeTokens } from './token-files.ts';

@@ -1,0 +1,101 @@
+import type { ChatMessage, Tokenizer } from '../io/tokenizer/types.ts';
+
+/** A document as tokens; `weights` is 0 for what a model is only given. */
+export interface EncodedDocument {
+  readonly ids: Int32Array;
+  readonly weights?: Uint8Array;
+}
+
+/** A record that is no document, for a reason that names the field. */
+export class BadRecord extends Error {}
+
+/** A text, framed as the tokenizer frames texts and ended by its end token, where it has them. */
+export function encodeDocument(tokenizer: Tokenizer, text: string): EncodedDocument {
+  return { ids: withEnd(tokenizer, tokenizer.encode(text, { addSpecial: true })) };
+}
+
+/** What is given, and what a model learns to say to it, the end token included. */
+export function encodeCompletion(
+  tokenizer: Tokenizer,
+  prompt: string,
+  completion: string,
+): EncodedDocument {
+  const given = tokenizer.encode(prompt, { addSpecial: true });
+  const said = tokenizer.encode(completion);
+  const apart = Int32Array.of(...given, ...said);
+  const whole = tokenizer.encode(prompt + completion, { addSpecial: true });
+  // Apart is how a model meets them. Some tokenizers begin each text with a space of their own,
+  // though, which the completion must not have.
+  const sound = tokenizer.decode(apart) === tokenizer.decode(whole);
+  const ids = withEnd(tokenizer, sound ? apart : whole);
+  return { ids, weights: weightsFrom(ids, sound ? given.length : commonLength(given, whole)) };
+}
+
+/**
+ * A conversation as the tokenizer's template writes it. Only the assistant's answers weigh, each
+ * from behind what asks for it to its end token, or to its end where there is none.
+ *
+ * @throws BadRecord for a template whose rendering of the first messages is not how the whole
+ *   begins: where an answer lies cannot be told then
+ */
+export function encodeConversation(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  tools?: readonly unknown[],
+): EncodedDocument {
+  const render = (count: number, addGenerationPrompt: boolean): Int32Array =>
+    tokenizer.encodeChat(messages.slice(0, count), {
+      addGenerationPrompt,
+      ...(tools === undefined ? {} : { tools }),
+    });
+  const ids = render(messages.length, false);
+  const weights = new Uint8Array(ids.length);
+  let answers = 0;
+  messages.forEach((message, index) => {
+    if (message.role !== 'assistant') return;
+    const field = `messages[${index}]`;
+    if (index === 0) throw new BadRecord(`field "${field}" is an answer to nothing`);
+    const before = render(index, true);
+    const after = render(index + 1, false);
+    if (commonLength(before, ids) < before.length || commonLength(after, ids) < after.length) {
+      throw new BadRecord(
+        `field "${field}" cannot be found in the conversation: the chat template writes it ` +
+          'otherwise when more messages follow, or what asks for it otherwise than what precedes ' +
+          'it. Give conversations that end with this answer, or use another template',
+      );
+    }
+    weights.fill(1, before.length, endOfAnswer(tokenizer, ids, before.length, after.length));
+    answers += 1;
+  });
+  if (answers === 0) throw new BadRecord('field "messages" has no answer of role "assistant"');
+  return { ids, weights };
+}
+
+/** One more than the place of the last end token, which a line end may follow. */
+function endOfAnswer(tokenizer: Tokenizer, ids: Int32Array, from: number, to: number): number {
+  for (let at = to - 1; at >= from; at -= 1) {
+    if (tokenizer.eosIds.includes(ids[at])) return at + 1;
+  }
+  return to;
+}
+
+function withEnd(tokenizer: Tokenizer, ids: Int32Array): Int32Array {
+  const [end] = tokenizer.eosIds;
+  if (end === undefined || tokenizer.eosIds.includes(ids.at(-1) ?? -1)) return ids;
+  const ended = new Int32Array(ids.length + 1);
+  ended.set(ids);
+  ended[ids.length] = end;
+  return ended;
+}
+
+function weightsFrom(ids: Int32Array, from: number): Uint8Array {
+  return new Uint8Array(ids.length).fill(1, from);
+}
+
+function commonLength(left: Int32Array, right: Int32Array): number {
+  const length = Math.min(left.length, right.length);
+  for (let at = 0; at < length; at += 1) {
+    if (left[at] !== right[at]) return at;
+  }
+  return length;
+}
