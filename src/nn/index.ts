@@ -47,7 +47,7 @@ export {
   type Routing,
 } from './mixture-of-experts.ts';
 export { Module } from './module.ts';
-export { type InitOptions, newBias, newParameter, newWeight } from './new-parameter.ts';
+export { type InitOptions, newBias, newParameter, newWeight, usually } from './new-parameter.ts';
 export {
   BatchNorm1d,
   BatchNorm2d,

@@ -52,6 +52,18 @@ export {
   smoothL1Loss,
 } from './losses.ts';
 export {
+  cosineEmbeddingLoss,
+  cosineSimilarity,
+  hingeEmbeddingLoss,
+  hingeLoss,
+  type MarginOptions,
+  marginRankingLoss,
+  multiMarginLoss,
+  pairwiseDistance,
+  softMarginLoss,
+  tripletMarginLoss,
+} from './margin-losses.ts';
+export {
   type BatchNormOptions,
   type BatchStatistics,
   batchNorm,
@@ -82,6 +94,8 @@ export {
   type PoolOptions,
   type WithIndices,
 } from './pooling.ts';
+
+export { binaryCrossEntropy, gaussianNllLoss, poissonNllLoss } from './probability-losses.ts';
 
 export { type Interpolation, nanquantile, type QuantileOptions, quantile } from './quantiles.ts';
 
