@@ -8,6 +8,7 @@ import { ensureFolder } from '../../io/index.ts';
 import type { Llama } from '../../models/index.ts';
 import { random } from '../../tensor/index.ts';
 import { type Length, saveModel, trainLanguageModel } from '../../train/index.ts';
+import { characterModel } from '../character-text.ts';
 import { interruptible } from '../interrupt.ts';
 import { integer, number, seed } from '../options.ts';
 import { makeModel } from '../small-model.ts';
@@ -148,7 +149,7 @@ export async function claimFolder(folder: string): Promise<void> {
 
 function sample(model: Llama, tokenizer: CharacterTokenizer, signal: AbortSignal) {
   const start = tokenizer.characters.includes('\n') ? '\n' : (tokenizer.characters[0] ?? '');
-  return complete(model, tokenizer, start, {
+  return complete(characterModel(model, tokenizer), start, {
     maxTokens: 200,
     temperature: 0.8,
     topK: 20,
