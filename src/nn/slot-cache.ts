@@ -89,16 +89,12 @@ export class SlotCache {
     }
     const offset = limited(starts, this.#rows - time);
     const positions = arange(time, { device: slots.device }).add(offset.unsqueeze(1));
-    const rows = limited(slots, this.slots - 1)
-      .mul(this.#rows)
-      .unsqueeze(1)
-      .add(positions);
     const place: Place = {
       batch,
       time,
       table: limited(slots, this.slots - 1).unsqueeze(1),
       offset,
-      rows: limited(rows.reshape([batch * time, 1, 1]), this.slots * this.#rows - 1),
+      rows: this.#rowsOf(slots, positions).reshape([batch * time, 1, 1]),
     };
     const layers = this.#layers.map(
       ({ keys, values }): LayerCache => ({
@@ -106,6 +102,26 @@ export class SlotCache {
       }),
     );
     return { positions: limited(positions, this.capacity - 1), layers };
+  }
+
+  /** Empties slots, i32 [batch]: what a failed step has put there would be seen through a mask. */
+  clear(slots: Tensor): void {
+    const [batch] = slots.shape as readonly number[];
+    const rows = this.#rowsOf(slots, arange(this.#rows, { device: slots.device }).unsqueeze(0));
+    const count = batch * this.#rows;
+    for (const cell of this.cells) {
+      const shape = [count, ...(cell.shape.slice(1) as readonly number[])];
+      const empty = zeros(shape, { device: slots.device });
+      cell.set(cell.value.scatter(0, rows.reshape([count, 1, 1]).expand(shape), empty));
+    }
+  }
+
+  /** Rows of the pool, [batch, time], of positions [batch or 1, time] in slots [batch]. */
+  #rowsOf(slots: Tensor, positions: Tensor): Tensor {
+    const first = limited(slots, this.slots - 1)
+      .mul(this.#rows)
+      .unsqueeze(1);
+    return limited(first.add(positions), this.slots * this.#rows - 1);
   }
 
   #attend(

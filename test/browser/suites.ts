@@ -7,7 +7,7 @@ import { compareGraph, graphDevices } from '../fuzz/check-graph.ts';
 import { Digest } from '../support/digest.ts';
 import { greedyCached } from '../support/greedy.ts';
 import type { Recipe } from '../support/random-graph.ts';
-import { TEXT, tokenizer } from '../support/tiny.ts';
+import { TEXT, textTokenizer, tokenizer } from '../support/tiny.ts';
 
 /**
  * What is run in a page and, for comparison, in Node: nothing here reads files or asks where it is.
@@ -85,7 +85,7 @@ export interface TrainingReport {
 
 /** Trains a small llama by the entry for browsers and lets it write. */
 export async function runTraining(steps: number): Promise<TrainingReport> {
-  const { Llama, llamaConfig, random, TextGenerator, trainLanguageModel } = tersor;
+  const { complete, Llama, llamaConfig, random, trainLanguageModel } = tersor;
   const { target } = tersor.device('wasm');
   random.seed(7);
   const context = 32;
@@ -106,9 +106,8 @@ export async function runTraining(steps: number): Promise<TrainingReport> {
     options: { steps, batch: 8, sequence: context, lr: 0.01 },
     onProgress: ({ loss }) => losses.push(loss),
   });
-  const generator = new TextGenerator(model, tokenizer);
-  const text = await generator.complete('the cat ', { temperature: 0, maxTokens: 24 });
-  generator.dispose();
+  const writer = { model, tokenizer: textTokenizer, generation: {} };
+  const text = await complete(writer, 'the cat ', { temperature: 0, maxTokens: 24 });
   const weights = new Digest();
   for (const parameter of model.parameters().values()) weights.add(await parameter.held.data());
   model.dispose();

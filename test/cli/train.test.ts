@@ -35,11 +35,11 @@ describe('tersor train', () => {
     expect(trained.stdout).toContain('100 %  step 40/40  loss ');
     expect(trained.stdout).toMatch(/\n40 steps in 0:\d\d, validation loss \d\.\d{3}; saved in /);
     expect(trained.stdout).not.toContain('\r');
-    const write = (...more: string[]) => tersor('generate', out, 'the ', '-n', '20', ...more);
+    const write = (...more: string[]) => tersor('generate', out, 'the ', '-n', '12', ...more);
     const [first, again, other] = await Promise.all([write(), write(), write('--seed', '9')]);
-    expect(first).toMatchObject({ code: 0, stderr: '' });
+    expect(first.code).toBe(0);
     expect(first.stdout).toMatch(/^the /);
-    expect([...first.stdout]).toHaveLength('the '.length + 20 + '\n'.length);
+    expect([...first.stdout]).toHaveLength('the '.length + 12 + '\n'.length);
     expect(again.stdout).toBe(first.stdout);
     expect(other.stdout).not.toBe(first.stdout);
   });

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { generate } from '../../generate/index.ts';
 import { loadModel } from '../../train/index.ts';
+import { characterModel } from '../character-text.ts';
 import { interruptible } from '../interrupt.ts';
 import { integer, number, seed } from '../options.ts';
 
@@ -44,7 +45,10 @@ async function write(
   // A character that the model does not know is told before the prompt is printed.
   tokenizer.encode(prompt);
   process.stdout.write(prompt);
-  for await (const piece of generate(model, tokenizer, prompt, { ...options, signal })) {
+  for await (const piece of generate(characterModel(model, tokenizer), prompt || '\n', {
+    ...options,
+    signal,
+  })) {
     process.stdout.write(piece);
   }
   process.stdout.write('\n');

@@ -10,7 +10,7 @@ import {
   type Question,
   type World,
 } from '../../data/index.ts';
-import { TextGenerator } from '../../generate/index.ts';
+import { answerAll, createEngine, type TextEngine } from '../../generate/index.ts';
 import { random } from '../../tensor/index.ts';
 import {
   type Length,
@@ -20,6 +20,7 @@ import {
   trainLanguageModel,
 } from '../../train/index.ts';
 import { claimFolder } from '../claim-folder.ts';
+import { characterModel } from '../character-text.ts';
 import { type Answers, examplesText, scoreTable } from '../demo-report.ts';
 import { interruptible } from '../interrupt.ts';
 import { integer, number, seed } from '../options.ts';
@@ -131,16 +132,19 @@ async function start(options: StartOptions, signal: AbortSignal): Promise<void> 
   const measured =
     validationLoss === undefined ? '' : `, validation loss ${validationLoss.toFixed(3)}`;
   say(`\n${steps} steps in ${clock(result.seconds)}${measured}.`);
-  const generator = new TextGenerator(model, tokenizer);
-  const sample = await generator.complete('eva ', {
-    maxTokens: 160,
+  const engine = createEngine(characterModel(model, tokenizer), { slots: 16 });
+  let sample = '';
+  for await (const { text } of engine.generate({
+    prompt: 'eva ',
     temperature: 0.7,
     seed: options.seed,
     stop: '\n\n',
     signal,
-  });
+  })) {
+    sample += text;
+  }
   say(`\nIn its own words:\n\n${indent(`eva ${sample}`)}\n`);
-  const answers = await ask(world, generator, chosen(world.questions, setting.questions), signal);
+  const answers = await ask(world, engine, chosen(world.questions, setting.questions), signal);
   if (json) printJson('result', { ...result, sample: `eva ${sample}`, ...summary(answers) });
   else {
     const { length } = answers.questions;
@@ -148,7 +152,7 @@ async function start(options: StartOptions, signal: AbortSignal): Promise<void> 
     say(`${indent(scoreTable(answers))}\n\n${examplesText(answers)}`);
   }
   if (out !== undefined) say(`\nThe model is saved in ${out}: try tersor generate ${out} "Q: "`);
-  generator.dispose();
+  await engine.close();
   model.dispose();
 }
 
@@ -166,17 +170,17 @@ function chosen(questions: readonly Question[], count: number): readonly Questio
 /** Asks the model and the two baselines. */
 async function ask(
   world: World,
-  generator: TextGenerator,
+  engine: TextEngine,
   questions: readonly Question[],
   signal: AbortSignal,
 ): Promise<Answers> {
   const ngram = new NgramModel(world.train);
   const guesses = questions.map(({ prompt }) => ngram.complete(prompt));
   const maxTokens = 1 + Math.max(...questions.map(({ answer }) => answer.length));
-  const answers = await generator.answerAll(
+  const answers = await answerAll(
+    engine,
     questions.map(({ prompt }) => prompt),
-    // What the n-gram model says is tried first: that saves passes and changes no answer.
-    { maxTokens, drafts: guesses, signal },
+    { maxTokens, signal },
   );
   const given = (list: readonly string[]) => (question: Question) =>
     list[questions.indexOf(question)] ?? '';

@@ -15,6 +15,7 @@ import {
   resolveRun,
   runTraining,
 } from '../../train/index.ts';
+import { characterModel } from '../character-text.ts';
 import { interruptible } from '../interrupt.ts';
 import { addTrainFlags, settingsOfFlags, type TrainFlags } from '../training-flags.ts';
 import { clock, printJson, trainingView } from '../training-view.ts';
@@ -134,6 +135,6 @@ async function report(outcome: RunOutcome, json: boolean, signal: AbortSignal): 
   const { model, tokenizer } = prepared;
   const start = tokenizer.characters.includes('\n') ? '\n' : (tokenizer.characters[0] ?? '');
   const options = { maxTokens: 200, temperature: 0.8, topK: 20, seed: 1, signal };
-  const text = await complete(model, tokenizer, start, options);
+  const text = await complete(characterModel(model, tokenizer), start, options);
   console.log(`In its own words:\n\n${text.trim()}`);
 }

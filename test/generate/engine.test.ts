@@ -1,0 +1,426 @@
+import { afterAll, describe, expect, test } from 'vitest';
+import {
+  createEngine,
+  type EngineOptions,
+  type FinishReason,
+  type GenerationChunk,
+  type GenerationRequest,
+  QueueFullError,
+  type TextEngine,
+} from '../../src/generate/index.ts';
+import { type CausalLM, Llama, llamaConfig, type Pretrained } from '../../src/models/index.ts';
+import { device, random, scope, type Tensor, tensor } from '../../src/tensor/index.ts';
+import { BOS, byteTokenizer as bytes, EOS } from '../support/byte-tokenizer.ts';
+
+const CONTEXT = 96;
+const byteTokenizer = bytes({ bos: true, eos: true });
+
+function randomModel(seed = 3): CausalLM {
+  random.seed(seed);
+  return new Llama(
+    llamaConfig({
+      vocab_size: byteTokenizer.size + 6,
+      hidden_size: 32,
+      intermediate_size: 48,
+      num_hidden_layers: 2,
+      num_attention_heads: 4,
+      num_key_value_heads: 2,
+      max_position_embeddings: CONTEXT,
+    }),
+    { std: 0.35 },
+  );
+}
+
+const model = randomModel();
+const pretrained: Pretrained = { model, tokenizer: byteTokenizer, generation: {} };
+const open: TextEngine[] = [];
+
+function engineOf(options: EngineOptions = {}, by: Pretrained = pretrained): TextEngine {
+  const engine = createEngine(by, options);
+  open.push(engine);
+  return engine;
+}
+
+afterAll(async () => {
+  for (const engine of open) await engine.close();
+});
+
+interface Answer {
+  readonly ids: number[];
+  readonly text: string;
+  readonly reason: FinishReason | undefined;
+  readonly chunks: readonly GenerationChunk[];
+}
+
+async function collect(stream: AsyncIterable<GenerationChunk>): Promise<Answer> {
+  const chunks: GenerationChunk[] = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return {
+    ids: chunks.flatMap((chunk) => [...chunk.ids]),
+    text: chunks.map((chunk) => chunk.text).join(''),
+    reason: chunks.at(-1)?.finish?.reason,
+    chunks,
+  };
+}
+
+const answer = (engine: TextEngine, request: GenerationRequest) =>
+  collect(engine.generate(request));
+
+/** What the model says without caches, one forward pass over everything for each token. */
+async function greedyReference(prompt: readonly number[], count: number): Promise<number[]> {
+  const tokens = [...prompt];
+  while (tokens.length < prompt.length + count) {
+    await scope(async () => {
+      const ids = tensor(Int32Array.from(tokens), { shape: [1, tokens.length] });
+      const logits = await (model.forward(ids) as Tensor)
+        .narrow(1, tokens.length - 1, 1)
+        .narrow(2, 0, byteTokenizer.size)
+        .data();
+      tokens.push(logits.indexOf(Math.max(...(logits as Float32Array))));
+    });
+  }
+  return tokens.slice(prompt.length);
+}
+
+const greedy = { temperature: 0, ignoreEos: true };
+const prompts = [
+  'a',
+  'Once upon a time there was a list of prompts, of which this is the longest one of all.',
+  'the cat sat on the mat',
+  'fourteen bytes',
+  'x = y',
+  'ten more!!',
+  'what is the answer to the question of life?',
+  '...',
+];
+
+describe('a text', () => {
+  test('is what passes over the whole sequence say', async () => {
+    const engine = engineOf({ slots: 1 });
+    for (const prompt of prompts.slice(0, 4)) {
+      const ids = [...byteTokenizer.encode(prompt, { addSpecial: true })];
+      const count = Math.min(6, CONTEXT - ids.length);
+      const {
+        ids: got,
+        reason,
+        chunks,
+      } = await answer(engine, {
+        prompt,
+        ...greedy,
+        maxTokens: count,
+      });
+      expect(got).toEqual(await greedyReference(ids, count));
+      expect(reason).toBe('length');
+      expect(chunks.at(-1)?.finish).toEqual({
+        reason: 'length',
+        promptTokens: ids.length,
+        completionTokens: count,
+      });
+    }
+  });
+
+  test('has the same bits alone and among others, in any order of arrival', async () => {
+    const requests = prompts.flatMap((prompt, i): GenerationRequest[] => [
+      { prompt, ...greedy, maxTokens: 10, logprobs: 2 },
+      { prompt, temperature: 1.5, topP: 0.9, topK: 60, seed: i, ignoreEos: true, maxTokens: 12 },
+    ]);
+    const alone = engineOf({ slots: 1 });
+    const wanted: Answer[] = [];
+    for (const request of requests) wanted.push(await answer(alone, request));
+    const together = engineOf({ slots: 8 });
+    const order = requests.map((_, i) => (i * 7 + 3) % requests.length);
+    const got = await Promise.all(order.map((i) => answer(together, requests[i])));
+    order.forEach((i, place) => {
+      expect(got[place]).toEqual(wanted[i]);
+    });
+    expect(wanted[0].chunks.flatMap((c) => c.logprobs ?? [])).toHaveLength(10);
+  });
+
+  test('ends at an end token, which is no part of it, unless told not to', async () => {
+    const engine = engineOf();
+    const endless = await answer(engine, { prompt: 'a', ...greedy, maxTokens: 20 });
+    // A bias makes the model say the end token; how it does is the sampler's matter.
+    const logitBias = new Map([[EOS, 100]]);
+    const ended = await answer(engine, { prompt: 'a', temperature: 0, logitBias });
+    expect(ended).toMatchObject({ ids: [], text: '', reason: 'stop' });
+    const ignored = await answer(engine, { prompt: 'a', ...greedy, logitBias, maxTokens: 3 });
+    expect(ignored).toMatchObject({ ids: [EOS, EOS, EOS], text: '', reason: 'length' });
+    const other = endless.ids.find((id, i) => endless.ids.indexOf(id) === i && i > 2) as number;
+    const at = endless.ids.indexOf(other);
+    const mine = engineOf({}, { ...pretrained, generation: { eosIds: [other] } });
+    const { ids, reason } = await answer(mine, { prompt: 'a', temperature: 0 });
+    expect(ids).toEqual(endless.ids.slice(0, at));
+    expect(reason).toBe('stop');
+  });
+
+  test('ends before a stop text, also one that spans tokens', async () => {
+    const engine = engineOf();
+    // Bias writes "abcabc..." whatever the model thinks.
+    const write = (text: string, options: Partial<GenerationRequest> = {}) =>
+      answer(spelling(engine, text), { prompt: 'p', temperature: 0, ...options });
+    expect(await write('hello world', { stop: 'o w', maxTokens: 11 })).toMatchObject({
+      text: 'hell',
+      reason: 'stop',
+    });
+    expect(await write('hello world', { stop: ['xyz', 'orx'], maxTokens: 11 })).toMatchObject({
+      text: 'hello world',
+      reason: 'length',
+    });
+  });
+
+  test('never splits a character, and drops one that is not complete', async () => {
+    const engine = engineOf();
+    const text = 'né 💡 日本';
+    const count = byteTokenizer.encode(text).length;
+    const whole = await answer(spelling(engine, text), {
+      prompt: 'p',
+      temperature: 0,
+      maxTokens: count,
+    });
+    expect(whole.text).toBe(text);
+    for (const { text: piece } of whole.chunks) {
+      expect(piece.isWellFormed()).toBe(true);
+      expect(piece).not.toContain('\uFFFD');
+    }
+    const cut = await answer(spelling(engine, text), {
+      prompt: 'p',
+      temperature: 0,
+      maxTokens: count - 1,
+    });
+    expect(cut.text).toBe('né 💡 日');
+    expect(cut.ids).toHaveLength(count - 1);
+  });
+
+  test('ends with the context, and one that leaves no room is refused', async () => {
+    const engine = engineOf();
+    const long = 'x'.repeat(CONTEXT - 4);
+    const { ids, reason } = await answer(engine, { prompt: long, ...greedy });
+    expect(ids).toHaveLength(3);
+    expect(reason).toBe('length');
+    expect(() => engine.generate({ prompt: 'x'.repeat(CONTEXT) })).toThrow(
+      'prompt is 97 tokens; expected fewer than the context of 96',
+    );
+    const short = engineOf({ context: 20 });
+    expect((await answer(short, { prompt: 'abc', ...greedy })).ids).toHaveLength(16);
+  });
+
+  test('tells log-probabilities before temperature, penalties and filters', async () => {
+    const engine = engineOf();
+    const request = { prompt: 'a', ...greedy, maxTokens: 3, logprobs: 5 };
+    const { chunks, ids } = await answer(engine, request);
+    const told = chunks.flatMap((chunk) => chunk.logprobs ?? []);
+    expect(told.map(({ id }) => id)).toEqual(ids);
+    for (const { id, logprob, top } of told) {
+      expect(top).toHaveLength(5);
+      expect(top[0]).toMatchObject({ id, logprob });
+      const sum = top.reduce((s, { logprob: l }) => s + Math.exp(l), 0);
+      expect(sum).toBeGreaterThan(0);
+      expect(sum).toBeLessThanOrEqual(1);
+    }
+    const biased = await answer(engine, { ...request, logitBias: new Map([[65, 1000]]) });
+    const [first] = biased.chunks.flatMap((chunk) => chunk.logprobs ?? []);
+    expect(first).toMatchObject({ id: 65, text: 'A', bytes: [65], top: told[0].top });
+    expect(first.logprob).toBeLessThan(0);
+    expect(
+      (await answer(engine, { ...request, logprobs: undefined })).chunks[0],
+    ).not.toHaveProperty('logprobs');
+  });
+});
+
+/** An engine whose requests write a text, by a bias that moves on with each token. */
+function spelling(engine: TextEngine, text: string): TextEngine {
+  const ids = byteTokenizer.encode(text);
+  let at = 0;
+  const logitBias = {
+    *[Symbol.iterator](): Generator<[number, number]> {
+      yield [ids[at++ % ids.length], 1e6];
+    },
+  } as unknown as ReadonlyMap<number, number>;
+  return {
+    context: engine.context,
+    generate: (request) => {
+      const stream = engine.generate({ ...request, logitBias });
+      // The options were looked at once, before the first token.
+      at = 0;
+      return stream;
+    },
+    stats: () => engine.stats(),
+    close: () => engine.close(),
+  };
+}
+
+describe('many requests', () => {
+  test('wait in line, first come, first served; a full queue refuses', async () => {
+    const engine = engineOf({ slots: 2, maxWaiting: 3 });
+    const ended: number[] = [];
+    const ask = (i: number) =>
+      answer(engine, { prompt: 'a', ...greedy, maxTokens: 4 + (i % 2) }).then(() => ended.push(i));
+    const asked = [0, 1, 2, 3, 4].map(ask);
+    expect(() => engine.generate({ prompt: 'a' })).toThrow(QueueFullError);
+    expect(engine.stats()).toEqual({ running: 0, waiting: 5 });
+    await Promise.all(asked);
+    expect(ended).toEqual([0, 1, 2, 3, 4]);
+    expect(engine.stats()).toEqual({ running: 0, waiting: 0 });
+  });
+
+  test('a cancelled one frees its slot, running or waiting', async () => {
+    const engine = engineOf({ slots: 1 });
+    const controller = new AbortController();
+    const { signal } = controller;
+    const running = engine.generate({ prompt: 'a', ...greedy, signal })[Symbol.asyncIterator]();
+    const queued = answer(engine, { prompt: 'b', ...greedy, signal });
+    const left = engine.generate({ prompt: 'c', ...greedy })[Symbol.asyncIterator]();
+    const last = answer(engine, { prompt: 'd', ...greedy, maxTokens: 2 });
+    await running.next();
+    await left.return?.();
+    expect(engine.stats()).toEqual({ running: 1, waiting: 2 });
+    controller.abort();
+    expect(await queued).toMatchObject({ ids: [], text: '', reason: 'abort' });
+    let end: GenerationChunk | undefined;
+    for (;;) {
+      const { value, done } = await running.next();
+      if (done) break;
+      end = value;
+    }
+    expect(end?.finish?.reason).toBe('abort');
+    expect((await last).ids).toHaveLength(2);
+    const early = await answer(engine, { prompt: 'a', signal: AbortSignal.abort() });
+    expect(early).toMatchObject({ text: '', reason: 'abort' });
+    for await (const _ of engine.generate({ prompt: 'a', ...greedy })) break;
+    expect((await answer(engine, { prompt: 'e', ...greedy, maxTokens: 1 })).ids).toHaveLength(1);
+  });
+
+  test('close waits for what runs and refuses what comes', async () => {
+    const engine = engineOf({ slots: 1 });
+    const asked = ['a', 'b', 'c'].map((prompt) =>
+      answer(engine, { prompt, ...greedy, maxTokens: 3 }),
+    );
+    const closed = engine.close();
+    expect(() => engine.generate({ prompt: 'a' })).toThrow('the engine is closed');
+    await closed;
+    for (const { ids } of await Promise.all(asked)) expect(ids).toHaveLength(3);
+  });
+
+  test('an engine frees what it has made', async () => {
+    const before = device().liveBytes;
+    const engine = createEngine(pretrained, { slots: 3 });
+    await Promise.all(
+      ['a', 'b'].map((prompt) => answer(engine, { prompt, ...greedy, maxTokens: 3 })),
+    );
+    expect(device().liveBytes).toBeGreaterThan(before);
+    await engine.close();
+    expect(device().liveBytes).toBe(before);
+  });
+});
+
+describe('what a slot remembers', () => {
+  test('is not computed again, and changes no bit', async () => {
+    const shared = 'You are a helpful assistant. ';
+    const chat: GenerationRequest = {
+      prompt: `${shared}Hello!`,
+      ...greedy,
+      maxTokens: 8,
+      logprobs: 1,
+    };
+    const engine = engineOf({ slots: 2 });
+    const first = await answer(engine, chat);
+    const next: GenerationRequest = {
+      ...chat,
+      prompt: [...byteTokenizer.encode(`${shared}Hello!`, { addSpecial: true }), ...first.ids, 10],
+    };
+    const other: GenerationRequest = { ...chat, prompt: `${shared}Bye.` };
+    const continued = await answer(engine, next);
+    const forked = await answer(engine, other);
+    const again = await answer(engine, chat);
+    const fresh = engineOf({ slots: 1 });
+    expect(await answer(engineOf({ slots: 1 }), next)).toEqual(continued);
+    expect(await answer(fresh, other)).toEqual(forked);
+    expect(again).toEqual(first);
+  });
+
+  test('is forgotten when the weights change', async () => {
+    const own = randomModel(5);
+    const engine = engineOf({ slots: 1 }, { ...pretrained, model: own });
+    const request: GenerationRequest = {
+      prompt: 'the same prompt',
+      ...greedy,
+      maxTokens: 6,
+      logprobs: 1,
+    };
+    const before = await answer(engine, request);
+    for (const parameter of own.parameters().values()) {
+      const changed = parameter.value.mul(0.5);
+      parameter.set(changed);
+      changed.dispose();
+    }
+    const after = await answer(engine, request);
+    expect(after).not.toEqual(before);
+    expect(await answer(engineOf({ slots: 1 }, { ...pretrained, model: own }), request)).toEqual(
+      after,
+    );
+  });
+});
+
+describe('errors', () => {
+  test('of one request end only that, and leave nothing behind', async () => {
+    const own = randomModel(7);
+    const engine = engineOf({ slots: 2 }, { ...pretrained, model: own });
+    const good: GenerationRequest = { prompt: 'fine', ...greedy, maxTokens: 12, logprobs: 1 };
+    const wanted = await answer(engine, good);
+    const [table] = own.parameters().values();
+    const values = (await table.held.data()) as Float32Array;
+    const broken = values.slice();
+    broken.fill(Number.NaN, 90 * 32, 91 * 32); // what "Z" looks like
+    const put = (data: Float32Array) => {
+      const value = tensor(data, { shape: table.shape as number[] });
+      table.set(value);
+      value.dispose();
+    };
+    put(broken);
+    // The tied head says NaN for "Z", so even good texts fail until the weights are mended.
+    await expect(answer(engine, { ...good, prompt: 'bad Z' })).rejects.toThrow('NaN');
+    put(values);
+    expect(await answer(engine, good)).toEqual(wanted);
+    const banned = new Map(Array.from({ length: byteTokenizer.size }, (_, id) => [id, -Infinity]));
+    const [failed, passed] = await Promise.allSettled([
+      answer(engine, { ...good, logitBias: banned }),
+      answer(engine, good),
+    ]);
+    expect(failed.status).toBe('rejected');
+    expect(passed).toMatchObject({ status: 'fulfilled', value: wanted });
+  });
+
+  test('that nobody asks for are no unhandled rejections', async () => {
+    const engine = engineOf({ slots: 1 });
+    const banned = new Map(Array.from({ length: byteTokenizer.size }, (_, id) => [id, -Infinity]));
+    engine.generate({ prompt: 'a', logitBias: banned });
+    expect((await answer(engine, { prompt: 'b', ...greedy, maxTokens: 1 })).ids).toHaveLength(1);
+  });
+
+  test.each<[Partial<GenerationRequest>, string]>([
+    [{ temperature: -1 }, 'temperature is -1'],
+    [{ topK: 0 }, 'topK is 0'],
+    [{ topP: 1.1 }, 'topP is 1.1'],
+    [{ minP: -0.1 }, 'minP is -0.1'],
+    [{ repetitionPenalty: 0 }, 'repetitionPenalty is 0'],
+    [{ presencePenalty: Number.NaN }, 'presencePenalty is NaN'],
+    [{ maxTokens: 1.5 }, 'maxTokens is 1.5'],
+    [{ stop: [''] }, 'stop is [""]'],
+    [{ seed: 0.5 }, 'seed is 0.5'],
+    [{ logprobs: 21 }, 'logprobs is 21'],
+    [{ logitBias: new Map([[-1, 0]]) }, 'logitBias is -1'],
+    [{ prompt: [] }, 'prompt is []'],
+    [{ prompt: [BOS, 300] }, 'prompt[1] is 300'],
+  ])('by the field: %o', (options, message) => {
+    expect(() => engineOf().generate({ prompt: 'a', ...options })).toThrow(message);
+  });
+
+  test('of an engine that cannot be, by name', () => {
+    expect(() => createEngine({ ...pretrained, tokenizer: undefined })).toThrow('tokenizer');
+    const wide = { ...byteTokenizer, size: 999 };
+    expect(() => createEngine({ ...pretrained, tokenizer: wide })).toThrow('999 ids');
+    expect(() => createEngine(pretrained, { slots: 0 })).toThrow('slots is 0');
+    expect(() => createEngine(pretrained, { context: 97 })).toThrow('context is 97');
+    expect(() => createEngine(pretrained, { maxWaiting: -1 })).toThrow('maxWaiting is -1');
+  });
+});
