@@ -3,6 +3,7 @@ import { debugging } from '../base/env.ts';
 import { useProgramCache } from '../io/index.ts';
 import { compressCommand } from './commands/compress.ts';
 import { doctorCommand } from './commands/doctor.ts';
+import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
 import { startCommand } from './commands/start.ts';
 import { trainCommand } from './commands/train.ts';
@@ -39,7 +40,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description('Train, compress and serve language models')
     .version(version())
     .addHelpText('after', EXAMPLES);
-  const commands = [startCommand, trainCommand, compressCommand, generateCommand, doctorCommand];
+  const commands = [
+    startCommand,
+    trainCommand,
+    compressCommand,
+    evalCommand,
+    generateCommand,
+    doctorCommand,
+  ];
   for (const command of commands) program.addCommand(command(finish));
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {

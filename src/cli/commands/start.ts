@@ -19,8 +19,8 @@ import {
   saveModel,
   trainLanguageModel,
 } from '../../train/index.ts';
-import { claimFolder } from '../claim-folder.ts';
 import { characterModel } from '../character-text.ts';
+import { claimFolder } from '../claim-folder.ts';
 import { type Answers, examplesText, scoreTable } from '../demo-report.ts';
 import { interruptible } from '../interrupt.ts';
 import { integer, number, seed } from '../options.ts';
