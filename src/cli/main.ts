@@ -4,6 +4,7 @@ import { useProgramCache } from '../io/index.ts';
 import { compressCommand } from './commands/compress.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { generateCommand } from './commands/generate.ts';
+import { labCommand } from './commands/lab.ts';
 import { startCommand } from './commands/start.ts';
 import { trainCommand } from './commands/train.ts';
 import { version } from './version.ts';
@@ -14,6 +15,7 @@ Examples:
   tersor train book.txt --out my-model         learn the characters of a text for three minutes
   tersor train book.txt --steps 500 --seed 7   the same weights at every run
   tersor generate my-model "Once upon "        continue a text
+  tersor lab lecun1989 --data data             repeat an experiment of a paper
   tersor doctor                                what this machine can do
 
 The environment variable TERSOR_DEBUG=1 shows where an error comes from.`;
@@ -39,7 +41,14 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description('Train, compress and serve language models')
     .version(version())
     .addHelpText('after', EXAMPLES);
-  const commands = [startCommand, trainCommand, compressCommand, generateCommand, doctorCommand];
+  const commands = [
+    startCommand,
+    trainCommand,
+    compressCommand,
+    generateCommand,
+    labCommand,
+    doctorCommand,
+  ];
   for (const command of commands) program.addCommand(command(finish));
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {
