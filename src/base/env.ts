@@ -7,6 +7,7 @@
  * TERSOR_FUSION  0 gives every operation its own kernel (to find a fault in fusion)
  * TERSOR_THREADS  threads of device wasm (default: one for each processor)
  * TERSOR_CACHE   the folder of compiled programs, or off: none are kept (default: in the user's cache)
+ * TERSOR_DATA    the folder of public data sets that experiments read
  * TERSOR_WASM    simd: no relaxed SIMD even where the engine has it
  */
 type Environment = Record<string, string | undefined>;
@@ -58,4 +59,9 @@ export function relaxedSimdAllowed(): boolean {
 /** The folder that TERSOR_CACHE names, 'off', or undefined where the user has not said. */
 export function cacheSetting(): string | undefined {
   return environment().TERSOR_CACHE || undefined;
+}
+
+/** The folder of data sets, where the user has named one. */
+export function dataFolder(): string | undefined {
+  return environment().TERSOR_DATA || undefined;
 }

@@ -5,6 +5,7 @@ import { compressCommand } from './commands/compress.ts';
 import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
+import { labCommand } from './commands/lab.ts';
 import { startCommand } from './commands/start.ts';
 import { trainCommand } from './commands/train.ts';
 import { version } from './version.ts';
@@ -15,6 +16,7 @@ Examples:
   tersor train book.txt --out my-model         learn the characters of a text for three minutes
   tersor train book.txt --steps 500 --seed 7   the same weights at every run
   tersor generate my-model "Once upon "        continue a text
+  tersor lab lecun1989 --data data             repeat an experiment of a paper
   tersor doctor                                what this machine can do
 
 The environment variable TERSOR_DEBUG=1 shows where an error comes from.`;
@@ -46,6 +48,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     compressCommand,
     evalCommand,
     generateCommand,
+    labCommand,
     doctorCommand,
   ];
   for (const command of commands) program.addCommand(command(finish));
