@@ -8,11 +8,11 @@ import { Slots } from './slots.ts';
 
 export interface EngineOptions {
   /** Texts that are written at the same time (default: up to 8, as half a gigabyte has room for). */
-  readonly slots?: number;
+  readonly slots?: number | undefined;
   /** Longest prompt and continuation together (default: the model's longest sequence). */
-  readonly context?: number;
+  readonly context?: number | undefined;
   /** Requests that may wait for a slot (default 64). */
-  readonly maxWaiting?: number;
+  readonly maxWaiting?: number | undefined;
 }
 
 /** More requests wait than the engine was made for: try again later. */

@@ -38,6 +38,7 @@ describe('tersor train', () => {
     const write = (...more: string[]) => tersor('generate', out, 'the ', '-n', '12', ...more);
     const [first, again, other] = await Promise.all([write(), write(), write('--seed', '9')]);
     expect(first.code).toBe(0);
+    expect(first.stderr).toMatch(/^12 tokens, [\d.]+ tokens\/s; the first after /);
     expect(first.stdout).toMatch(/^the /);
     expect([...first.stdout]).toHaveLength('the '.length + 12 + '\n'.length);
     expect(again.stdout).toBe(first.stdout);
