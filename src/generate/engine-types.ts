@@ -72,6 +72,11 @@ export interface TextEngine {
    * @throws TypeError or RangeError at the call for what can never be answered, by field name
    */
   generate(request: GenerationRequest): AsyncIterable<GenerationChunk>;
+  /**
+   * Does beforehand what the first requests would wait for: compiles programs, takes memory. Requests
+   * that come meanwhile wait.
+   */
+  prepare?(): Promise<void>;
   stats(): { readonly running: number; readonly waiting: number };
   /** Waits for what runs, refuses what comes. */
   close(): Promise<void>;

@@ -2,7 +2,7 @@ import { badArgument } from '../base/errors.ts';
 import type { GenerationDefaults, Pretrained } from '../models/types.ts';
 import type { GenerationChunk, GenerationRequest, TextEngine } from './engine-types.ts';
 import { type RequestSetting, RunningRequest } from './request.ts';
-import { cacheShape, ModelRunner } from './runner.ts';
+import { cacheShape, ModelRunner, type Piece } from './runner.ts';
 import { SamplerScratch } from './sampler.ts';
 import { Slots } from './slots.ts';
 
@@ -111,6 +111,17 @@ class Engine implements TextEngine {
     return running.chunks;
   }
 
+  async prepare(): Promise<void> {
+    while (this.#turning) await this.#turning;
+    if (this.#closed) throw new EngineClosedError('prepare: the engine is closed');
+    const prepared = this.#runner.prepare().finally(() => {
+      this.#slots.forget();
+      this.#turning = this.#waiting.length > 0 ? this.#turn() : undefined;
+    });
+    this.#turning = prepared.catch(() => undefined);
+    await prepared;
+  }
+
   stats() {
     this.#dropDone();
     return { running: this.#running.length, waiting: this.#waiting.length };
@@ -163,13 +174,22 @@ class Engine implements TextEngine {
     }
   }
 
-  /** One piece of the first prompt that is not yet in. */
+  /** A piece of the first prompt that is not yet in; or several, where they are small. */
   async #prefill(): Promise<void> {
-    const request = this.#running.find((r) => r.prefilling && !r.done);
-    if (!request) return;
-    const others = this.#running.some((r) => !r.prefilling && !r.done);
-    const { promptLength, tokens, slot, known } = request;
-    const piece = this.#runner.piece(known, promptLength, others ? SHARED_PIECE : undefined);
+    const shared = this.#running.some((r) => !r.prefilling && !r.done);
+    const most = shared ? SHARED_PIECE : undefined;
+    for (let room = SHARED_PIECE; room > 0; ) {
+      const request = this.#running.find((r) => r.prefilling && !r.done);
+      if (!request) return;
+      const piece = this.#runner.piece(request.known, request.promptLength, most);
+      if (piece.size > room && room < SHARED_PIECE) return;
+      await this.#fill(request, piece);
+      room -= piece.size;
+    }
+  }
+
+  async #fill(request: RunningRequest, piece: Piece): Promise<void> {
+    const { slot, tokens } = request;
     await this.#guard([request], async () => {
       const logits = await this.#runner.fill(slot, tokens, piece);
       if (Number.isNaN(logits[0])) throw notFinite(tokens.slice(piece.start, piece.end));

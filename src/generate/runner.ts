@@ -13,6 +13,8 @@ const PIECES = [
   { size: 8, least: 2 },
   { size: 1, least: 1 },
 ] as const;
+/** The same where nothing else can happen while a step runs. */
+const MAIN_THREAD_PIECE = 32;
 /** What a row of the plan says before its tokens: slot, position of the first, row of the last. */
 const HEADER = 3;
 
@@ -50,6 +52,8 @@ export class ModelRunner {
   readonly #cache: SlotCache;
   readonly #context: number;
   readonly #slots: number;
+  /** Most tokens of a piece. */
+  readonly #largest: number;
   readonly #step: Jitted<[Tensor, number], Tensor>;
   readonly #clear: Jitted<[Tensor], void>;
   /** The weights that the caches were computed with. */
@@ -61,6 +65,7 @@ export class ModelRunner {
     this.#slots = slots;
     const { device, layers } = cacheShape(model);
     this.#device = device;
+    this.#largest = runsOnMainThread(device) ? MAIN_THREAD_PIECE : PIECES[0].size;
     this.#cache = new SlotCache({ layers, slots, capacity: context, device });
     this.#weights = this.#heldWeights();
     this.#step = jit((plan: Tensor, time: number) => {
@@ -86,12 +91,24 @@ export class ModelRunner {
    *
    * @param most tokens that it may have
    */
-  piece(known: number, end: number, most: number = PIECES[0].size): Piece {
-    const room = Math.min(this.#context, most);
+  piece(known: number, end: number, most = Number.POSITIVE_INFINITY): Piece {
+    const room = Math.min(this.#context, this.#largest, most);
     const { size } = PIECES.find((p) => p.least <= end - known && p.size <= room) ?? PIECES[3];
     // The last one may begin inside the one before, which puts the same in again.
     const start = Math.min(known, this.#context - size);
     return { start, size, end: Math.min(end, start + size) };
+  }
+
+  /** Runs everything once with sequences that nobody sees: slots hold nothing afterwards. */
+  async prepare(): Promise<void> {
+    for (const { size } of PIECES) {
+      if (size > Math.min(this.#context, this.#largest)) continue;
+      await this.fill(0, new Array<number>(size).fill(0), { start: 0, size, end: size });
+    }
+    for (let count = 2; count < 2 * this.#slots; count *= 2) {
+      const row = { slot: 0, position: 0, token: 0 };
+      await this.decode(new Array<DecodeRow>(Math.min(count, this.#slots)).fill(row));
+    }
   }
 
   /** Puts in a piece of a sequence and gives the logits after it, [vocabulary]. */
@@ -160,6 +177,10 @@ export class ModelRunner {
     this.#clear.dispose();
     this.#cache.dispose();
   }
+}
+
+function runsOnMainThread({ target }: Device): boolean {
+  return target.kind !== 'wasm' || target.threads === 1;
 }
 
 /** What a model's caches are like, from the smallest ones it makes. */

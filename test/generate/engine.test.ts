@@ -9,7 +9,7 @@ import {
   type TextEngine,
 } from '../../src/generate/index.ts';
 import { type CausalLM, Llama, llamaConfig, type Pretrained } from '../../src/models/index.ts';
-import { device, random, scope, type Tensor, tensor } from '../../src/tensor/index.ts';
+import { device, jit, random, type Tensor, tensor } from '../../src/tensor/index.ts';
 import { BOS, byteTokenizer as bytes, EOS } from '../support/byte-tokenizer.ts';
 
 const CONTEXT = 96;
@@ -66,18 +66,20 @@ async function collect(stream: AsyncIterable<GenerationChunk>): Promise<Answer> 
 const answer = (engine: TextEngine, request: GenerationRequest) =>
   collect(engine.generate(request));
 
-/** What the model says without caches, one forward pass over everything for each token. */
+const whole = jit((tokens: Tensor) => model.forward(tokens).narrow(2, 0, byteTokenizer.size));
+
+/** What the model says without caches, by a forward pass over everything for each token. */
 async function greedyReference(prompt: readonly number[], count: number): Promise<number[]> {
   const tokens = [...prompt];
   while (tokens.length < prompt.length + count) {
-    await scope(async () => {
-      const ids = tensor(Int32Array.from(tokens), { shape: [1, tokens.length] });
-      const logits = await (model.forward(ids) as Tensor)
-        .narrow(1, tokens.length - 1, 1)
-        .narrow(2, 0, byteTokenizer.size)
-        .data();
-      tokens.push(logits.indexOf(Math.max(...(logits as Float32Array))));
-    });
+    const padded = Int32Array.from({ length: CONTEXT }, (_, i) => tokens[i] ?? 0);
+    const ids = tensor(padded, { shape: [1, CONTEXT] });
+    const logits = await whole(ids);
+    const end = tokens.length * byteTokenizer.size;
+    const last = (await logits.data()).slice(end - byteTokenizer.size, end) as Float32Array;
+    tokens.push(last.indexOf(Math.max(...last)));
+    ids.dispose();
+    logits.dispose();
   }
   return tokens.slice(prompt.length);
 }
@@ -299,6 +301,18 @@ describe('many requests', () => {
     expect(() => engine.generate({ prompt: 'a' })).toThrow('the engine is closed');
     await closed;
     for (const { ids } of await Promise.all(asked)) expect(ids).toHaveLength(3);
+  });
+
+  test('wait while the engine prepares, and find it prepared', async () => {
+    const engine = engineOf({ slots: 3 });
+    const prepared = engine.prepare?.();
+    const asked = answer(engine, { prompt: prompts[1], ...greedy, maxTokens: 3, logprobs: 1 });
+    await prepared;
+    expect(await asked).toEqual(
+      await answer(engineOf(), { prompt: prompts[1], ...greedy, maxTokens: 3, logprobs: 1 }),
+    );
+    await engine.close();
+    await expect(engine.prepare?.()).rejects.toThrow('the engine is closed');
   });
 
   test('an engine frees what it has made', async () => {
