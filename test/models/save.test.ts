@@ -85,6 +85,24 @@ describe('saved and loaded again', () => {
     expect(bytes(again).equals(bytes(folder))).toBe(true);
   });
 
+  test.each(['llama', 'gpt2'])(
+    '%s in 16 bits in memory: the bits of widened weights',
+    async (name) => {
+      const [, make] = MODEL_SAMPLES.find(([sample]) => sample === name) ?? [];
+      const folder = newFolder();
+      await saveModel(folder, { model: (make as () => CausalLM)(), dtype: 'bf16' });
+      const { model: wide } = await loadModel(folder);
+      const { model: narrow } = await loadModel(folder, { dtype: 'bf16' });
+      expect(new Set([...narrow.state().values()].map(({ dtype }) => dtype))).toEqual(
+        new Set(['bf16']),
+      );
+      expect(await logitsOf(narrow, IDS)).toEqual(await logitsOf(wide, IDS));
+      const again = newFolder();
+      await saveModel(again, { model: narrow });
+      expect(await valuesOf((await loadModel(again)).model)).toEqual(await valuesOf(wide));
+    },
+  );
+
   test('what f16 cannot hold is told, and nothing is left half written', async () => {
     const model = sampleLlama();
     model.model.norm.weight.set(tensor(new Float32Array(64).fill(70000)));
@@ -119,6 +137,16 @@ describe('saved and loaded again', () => {
     addLora(model, { r: 2 });
     await expect(saveModel(newFolder(), { model })).rejects.toThrow('LoRA adapters; merge them');
     removeLora(model);
+  });
+
+  test('loading draws no random numbers', async () => {
+    const folder = newFolder();
+    await saveModel(folder, { model: sampleLlama() });
+    random.seed(11);
+    const wanted = await random.normal([4]).data();
+    random.seed(11);
+    await loadModel(folder);
+    expect(await random.normal([4]).data()).toEqual(wanted);
   });
 });
 
