@@ -12,6 +12,7 @@ import {
   newWeight,
   PackedWeight,
   type Weight,
+  weightFor,
 } from '../nn/index.ts';
 import { scaledDotProductAttention } from '../tensor/functions/index.ts';
 import { arange, checkpoint, type Parameter, type Tensor } from '../tensor/index.ts';
@@ -99,7 +100,7 @@ class Conv1D extends Module {
   /** x [..., in] to [..., out]. */
   forward(x: Tensor): Tensor {
     const { weight } = this;
-    const y = weight instanceof PackedWeight ? weight.linear(x) : x.matmul(weight.value);
+    const y = weight instanceof PackedWeight ? weight.linear(x) : x.matmul(weightFor(x, weight));
     return y.add(this.bias.value);
   }
 }
@@ -194,7 +195,7 @@ class Trunk extends Module {
 
   forward(tokens: Tensor, state: CacheState | undefined, recompute: boolean): Tensor {
     const positions = state?.positions ?? arange(tokens.shape[1], { device: tokens.device });
-    const x = this.wte.forward(tokens).add(this.wpe.forward(positions));
+    const x = this.wte.forward(tokens).cast('f32').add(this.wpe.forward(positions));
     const y = this.h.reduce((h, block, i) => {
       const run = (z: Tensor) => block.forward(z, state?.layers[i]);
       return recompute ? checkpoint(run)(h) : run(h);

@@ -146,7 +146,7 @@ function scalingOf(from: ConfigReader, key: string): RopeScaling | null {
         rope_type: type,
         ...(scaling.has('factor') && { factor: scaling.positive('factor') }),
         original_max_position_embeddings: original(),
-        truncate: scaling.flag('truncate', true),
+        ...(scaling.has('truncate') && { truncate: scaling.flag('truncate') }),
         ...Object.fromEntries(given),
       };
     }

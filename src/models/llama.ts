@@ -135,7 +135,7 @@ class Trunk extends Module {
     const x = this.layers.reduce((h, block, i) => {
       const run = (y: Tensor) => block.forward(y, turned, state?.layers[i]);
       return recompute ? checkpoint(run)(h) : run(h);
-    }, this.embed_tokens.forward(tokens));
+    }, this.embed_tokens.forward(tokens).cast('f32'));
     return this.norm.forward(x);
   }
 

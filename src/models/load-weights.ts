@@ -4,14 +4,14 @@ import { isFloat } from '../ir/dtype.ts';
 import { packedDType, quantizedShapes } from '../ir/quantization.ts';
 import { PackedWeight } from '../nn/index.ts';
 import { quantScheme } from '../tensor/functions/index.ts';
-import { type Device, type Parameter, realize, type Tensor, tensor } from '../tensor/index.ts';
+import { type Device, Parameter, realize, type Tensor, tensor } from '../tensor/index.ts';
 import type { Architecture } from './architectures.ts';
 import { matricesOf, replaceWeight } from './packed.ts';
 import { type QuantizationConfig, schemeOf } from './quantization-config.ts';
 import type { CausalLM } from './types.ts';
 
-/** Types that weights may have in memory. */
-export type WeightType = 'f32';
+/** Types that weights may have in memory; arithmetic is in f32 whichever it is. */
+export type WeightType = 'f32' | 'bf16' | 'f16';
 
 export interface LoadWeightsOptions extends Pick<Architecture, 'nameOf'> {
   readonly dtype: WeightType;
@@ -100,13 +100,26 @@ class Loading {
     }
   }
 
-  /** Reads one parameter; what is not of its type is widened on the device. */
+  /** Reads one parameter; what is not of its type in memory is widened or rounded on the device. */
   async #put(name: string, parameter: Parameter): Promise<void> {
+    const { dtype } = this.#options;
     const stored = await this.#read(this.#storedAs.get(name) as string);
-    const value = stored.dtype === parameter.dtype ? stored : stored.cast(parameter.dtype);
+    const value = stored.dtype === dtype ? stored : stored.cast(dtype);
     await realize(value);
-    parameter.set(value);
+    if (parameter.dtype === dtype) parameter.set(value);
+    else this.#replace(name, new Parameter(value, parameter.name));
     for (const t of new Set([stored, value])) t.dispose();
+  }
+
+  /** Puts a parameter of another type into the module that holds it. */
+  #replace(name: string, parameter: Parameter): void {
+    const dot = name.lastIndexOf('.');
+    const holder = this.#model.modules().get(name.slice(0, dot)) as unknown as {
+      [property: string]: Parameter;
+    };
+    const property = name.slice(dot + 1);
+    holder[property].dispose();
+    holder[property] = parameter;
   }
 
   async #putPacked(name: string, shape: readonly [number, number]): Promise<void> {
@@ -119,6 +132,9 @@ class Loading {
     }
     const named = schemeOf(quantization, name.replace(/\.weight$/, ''));
     const scheme = quantScheme(named, shape[1]);
+    if (shape[1] % scheme.block !== 0) {
+      throw this.#wrong(codesAs, `${named} does not fit rows of ${shape[1]} by config.json`);
+    }
     const shapes = quantizedShapes(name, shape, scheme);
     this.#requireType(codesAs, [packedDType(scheme)], shapes.packed as readonly number[]);
     this.#requireType(scalesAs, ['f16', 'bf16', 'f32'], shapes.blocks as readonly number[]);
@@ -126,7 +142,7 @@ class Loading {
     const scales = await this.#read(scalesAs);
     const packed = new PackedWeight({ scheme: named, shape, codes, scales });
     for (const t of [codes, scales]) t.dispose();
-    replaceWeight(this.#model, name, packed);
+    replaceWeight(this.#model, name, await packed.realize());
   }
 
   #requireType(stored: string, dtypes: readonly string[], shape: readonly number[]): void {

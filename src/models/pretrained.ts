@@ -1,6 +1,7 @@
 import { type FetchOptions, fetchSource } from '../io/fetch-source.ts';
 import { folderSource, isFolder } from '../io/files.ts';
 import { type FileSource, readJsonFrom } from '../io/source.ts';
+import type { InitOptions } from '../nn/index.ts';
 import type { DeviceChoice } from '../tensor/index.ts';
 import { architectureOf } from './architectures.ts';
 import { generationFromJson } from './generation-defaults.ts';
@@ -11,7 +12,10 @@ import type { CausalLM, Pretrained } from './types.ts';
 
 export interface LoadOptions {
   readonly device?: DeviceChoice;
-  /** How weights lie in memory (default f32, to which 16-bit weights are widened). */
+  /**
+   * How weights lie in memory (default f32, to which 16-bit weights are widened). bf16 and f16 take
+   * half of it and are for inference; arithmetic is in f32 all the same.
+   */
   readonly dtype?: WeightType;
   /** For models that are loaded by fetch. */
   readonly fetch?: FetchOptions;
@@ -59,7 +63,7 @@ async function buildModel(
   config: unknown,
   { device, dtype = 'f32' }: LoadOptions,
 ): Promise<CausalLM> {
-  const init = { std: 0, ...(device !== undefined && { device }) };
+  const init: InitOptions = { init: 'zeros', ...(device !== undefined && { device }) };
   const { architecture, model, quantization } = inFile(source, 'config.json', () => {
     const architecture = architectureOf(config);
     const quantization = quantizationOf(config);

@@ -1,5 +1,12 @@
-import { type QuantSchemeName, quantScheme } from '../tensor/functions/index.ts';
+import type { QuantSchemeName } from '../tensor/functions/index.ts';
 import { ConfigReader } from './config-reader.ts';
+
+/** Schemes that weights can be computed with as they lie: blocks of whole 32s, no zero points. */
+const SCHEMES: readonly unknown[] = [
+  'int8-g32',
+  'int4-g32',
+  'int4-g128',
+] as const satisfies QuantSchemeName[];
 
 /** The key `quantization_config` of a config.json, for models whose weights Tersor has packed. */
 export interface QuantizationConfig {
@@ -21,25 +28,14 @@ export function quantizationOf(config: unknown): QuantizationConfig | undefined 
     );
   }
   given.only('activations', 'int8');
-  const others = given.object('exceptions')?.json ?? {};
-  for (const [key, name] of [['scheme', scheme], ...Object.entries(others)] as const) {
-    if (isScheme(name)) continue;
-    const what = key === 'scheme' ? given : given.object('exceptions');
-    throw (what ?? given).unsupported(key, '"int8-g32", "int4-g32" or "int4-g128"');
-  }
+  given.only('scheme', ...SCHEMES);
+  const exceptions = given.object('exceptions');
+  const others = Object.entries(exceptions?.json ?? {});
+  for (const [layer] of others) exceptions?.only(layer, ...SCHEMES);
   return {
     scheme: scheme as QuantSchemeName,
-    exceptions: new Map(Object.entries(others as Record<string, QuantSchemeName>)),
+    exceptions: new Map(others as [string, QuantSchemeName][]),
   };
-}
-
-function isScheme(name: unknown): name is QuantSchemeName {
-  try {
-    quantScheme(name as QuantSchemeName, 1);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** The scheme of a layer, by its dotted name. */

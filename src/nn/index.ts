@@ -37,7 +37,14 @@ export {
   type KVCacheOptions,
   type LayerCache,
 } from './kv-cache.ts';
-export { Embedding, Linear, type LinearOptions, RMSNorm, type Weight } from './layers.ts';
+export {
+  Embedding,
+  Linear,
+  type LinearOptions,
+  RMSNorm,
+  type Weight,
+  weightFor,
+} from './layers.ts';
 export { type AddLoraOptions, adaptersOf, addLora, mergeLora, removeLora } from './lora.ts';
 export { LoraAdapter, type LoraOptions } from './lora-adapter.ts';
 export {

@@ -69,9 +69,15 @@ function deviceOf(weight: Weight): Device {
 }
 
 function product(x: Tensor, weight: Weight, bias?: Tensor): Tensor {
-  if (!(weight instanceof PackedWeight)) return x.linear(weight.value, bias);
+  if (!(weight instanceof PackedWeight)) return x.linear(weightFor(x, weight), bias);
   const y = weight.linear(x);
   return bias ? y.add(bias) : y;
+}
+
+/** The value of a weight for a product with x: one that is kept in 16 bits is widened where it is read. */
+export function weightFor(x: Tensor, weight: Parameter): Tensor {
+  const isSmall = weight.dtype === 'bf16' || weight.dtype === 'f16';
+  return isSmall && x.dtype === 'f32' ? weight.value.cast('f32') : weight.value;
 }
 
 /** Root mean square normalisation (Zhang and Sennrich 2019) with a learned scale. */
