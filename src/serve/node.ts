@@ -21,6 +21,8 @@ export interface RunningServer {
   /** `http://127.0.0.1:8080` */
   readonly origin: string;
   readonly port: number;
+  /** Whether there is a chat page at /. */
+  readonly hasPage: boolean;
   /** Refuses what comes, waits until what runs is answered, and frees the port. */
   stop(): Promise<void>;
 }
@@ -45,6 +47,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return {
     origin: `http://${name.includes(':') ? `[${name}]` : name}:${bound}`,
     port: bound,
+    hasPage: page !== undefined,
     stop: () => {
       closing.abort();
       return stop(server);
