@@ -1,4 +1,4 @@
-import { createEngine, type EngineOptions } from '../generate/index.ts';
+import { createEngine, type EngineOptions, type TextEngine } from '../generate/index.ts';
 import type { Tokenizer } from '../io/index.ts';
 import type { Pretrained } from '../models/index.ts';
 import { isLoopback, type RunningServer, type ServerOptions, startServer } from '../serve/index.ts';
@@ -36,10 +36,7 @@ export async function serveModel(
   const { json = false, name } = options;
   const engine = createEngine(pretrained, options);
   try {
-    // The first token compiles: a model that cannot write is told here and not to a client.
-    const prompt = [tokenizer.bosId ?? 0];
-    for await (const _ of engine.generate({ prompt, maxTokens: 2, temperature: 0, signal }));
-    signal.throwIfAborted();
+    await warm(engine, tokenizer.bosId ?? 0, signal);
     const server = await startServer({ ...options, engine, tokenizer, model: name });
     if (json) printJson('listening', { origin: server.origin, port: server.port, model: name });
     else tell(server, options, tokenizer);
@@ -55,6 +52,19 @@ export async function serveModel(
   } finally {
     await engine.close();
   }
+}
+
+/** Tokens of a prompt that takes pieces of all sizes in which prompts are put in. */
+const ALL_PIECES = 180;
+
+/**
+ * Writes once, which compiles: no client waits for that, and a model that cannot write is told before
+ * anybody asks it.
+ */
+async function warm(engine: TextEngine, id: number, signal: AbortSignal): Promise<void> {
+  const prompt = new Int32Array(Math.min(ALL_PIECES, engine.context - 2)).fill(id);
+  for await (const _ of engine.generate({ prompt, maxTokens: 2, temperature: 0, signal }));
+  signal.throwIfAborted();
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
