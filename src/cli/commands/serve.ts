@@ -2,6 +2,7 @@ import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
 import { apiKey } from '../../base/env.ts';
 import { loadModel } from '../../models/index.ts';
+import { requireFreePort } from '../../serve/index.ts';
 import { interruptible } from '../interrupt.ts';
 import { openBrowser } from '../open-browser.ts';
 import { integer } from '../options.ts';
@@ -53,6 +54,7 @@ export function serveCommand(finish: (code: number) => void): Command {
 
 async function serve(folder: string, options: ServeOptions, signal: AbortSignal): Promise<void> {
   const { apiKey: key = apiKey(), modelName, open, ...rest } = options;
+  await requireFreePort(options.host, options.port);
   const pretrained = await loadModel(folder);
   try {
     await serveModel(
