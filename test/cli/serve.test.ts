@@ -87,7 +87,7 @@ describe('tersor serve', () => {
   });
 
   test('says where it can be reached, and how', async () => {
-    const running = startTersor(['serve', folder, '--port', '0']);
+    const running = startTersor(['serve', folder, '--port', '0', '--context', '32']);
     await running.printed('Ctrl-C');
     running.child.kill('SIGINT');
     const { code, stdout, stderr } = await running.ended;
@@ -108,6 +108,6 @@ describe('tersor serve', () => {
     await new Promise((resolve) => other.close(resolve));
     const none = await tersor('serve', join(folder, 'none'), '--port', '0');
     expect(none.code).toBe(1);
-    expect(none.stderr).toContain('does not exist; expected a folder');
+    expect(none.stderr).toContain('is no folder; expected one with config.json');
   });
 });
