@@ -9,6 +9,7 @@
  * TERSOR_CACHE   the folder of compiled programs, or off: none are kept (default: in the user's cache)
  * TERSOR_DATA    the folder of public data sets that experiments read
  * TERSOR_WASM    simd: no relaxed SIMD even where the engine has it
+ * TERSOR_API_KEY  the key that `tersor serve` asks its clients for
  */
 type Environment = Record<string, string | undefined>;
 
@@ -64,4 +65,9 @@ export function cacheSetting(): string | undefined {
 /** The folder of data sets, where the user has named one. */
 export function dataFolder(): string | undefined {
   return environment().TERSOR_DATA || undefined;
+}
+
+/** The key for clients of the server, where there is one. */
+export function apiKey(): string | undefined {
+  return environment().TERSOR_API_KEY || undefined;
 }

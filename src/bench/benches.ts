@@ -4,6 +4,7 @@ import { COMPILE } from './compile.ts';
 import { DECODE } from './decode.ts';
 import { ELEMENTWISE } from './elementwise.ts';
 import { GEMM } from './gemm.ts';
+import { SERVE } from './serve.ts';
 import { TRAIN_STEP } from './train-step.ts';
 
 /** All benches, in the order of `all`. */
@@ -14,4 +15,5 @@ export const BENCHES: readonly Bench[] = [
   DECODE,
   COMPILE,
   TRAIN_STEP,
+  SERVE,
 ];

@@ -6,6 +6,7 @@ import { doctorCommand } from './commands/doctor.ts';
 import { evalCommand } from './commands/eval.ts';
 import { generateCommand } from './commands/generate.ts';
 import { labCommand } from './commands/lab.ts';
+import { serveCommand } from './commands/serve.ts';
 import { startCommand } from './commands/start.ts';
 import { trainCommand } from './commands/train.ts';
 import { version } from './version.ts';
@@ -16,6 +17,7 @@ Examples:
   tersor train book.txt --out my-model         learn the characters of a text for three minutes
   tersor train book.txt --steps 500 --seed 7   the same weights at every run
   tersor generate my-model "Once upon "        continue a text
+  tersor serve my-model                        a chat page, and an API as OpenAI's
   tersor lab lecun1989 --data data             repeat an experiment of a paper
   tersor doctor                                what this machine can do
 
@@ -48,6 +50,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     compressCommand,
     evalCommand,
     generateCommand,
+    serveCommand,
     labCommand,
     doctorCommand,
   ];

@@ -4,5 +4,11 @@ export { type PlainChat, QUESTIONS_AND_ANSWERS } from './conversation.ts';
 export { ApiError } from './errors.ts';
 export type { HealthOptions } from './health.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';
-export { type RunningServer, readPageFiles, type ServerOptions, startServer } from './node.ts';
+export {
+  type RunningServer,
+  readPageFiles,
+  requireFreePort,
+  type ServerOptions,
+  startServer,
+} from './node.ts';
 export type { PageFile, PageFiles } from './page.ts';

@@ -1,5 +1,5 @@
 import { readdir, readFile } from 'node:fs/promises';
-import type { Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +21,8 @@ export interface RunningServer {
   /** `http://127.0.0.1:8080` */
   readonly origin: string;
   readonly port: number;
+  /** Whether there is a chat page at /. */
+  readonly hasPage: boolean;
   /** Refuses what comes, waits until what runs is answered, and frees the port. */
   stop(): Promise<void>;
 }
@@ -45,11 +47,23 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   return {
     origin: `http://${name.includes(':') ? `[${name}]` : name}:${bound}`,
     port: bound,
+    hasPage: page !== undefined,
     stop: () => {
       closing.abort();
       return stop(server);
     },
   };
+}
+
+/**
+ * Finds out early whether a port can be had: to load a model takes longer.
+ *
+ * @throws Error as `startServer` does
+ */
+export async function requireFreePort(host: string, port: number): Promise<void> {
+  const probe = createServer();
+  await listen(probe, host, port);
+  await new Promise((resolve) => probe.close(resolve));
 }
 
 async function listen(server: Server, host: string, port: number): Promise<void> {
@@ -62,7 +76,7 @@ async function listen(server: Server, host: string, port: number): Promise<void>
       });
     });
   } catch (error) {
-    throw new Error(`${reason(error as NodeJS.ErrnoException, host, port)}`, { cause: error });
+    throw new Error(reason(error as NodeJS.ErrnoException, host, port), { cause: error });
   }
 }
 

@@ -233,10 +233,7 @@ describe("OpenAI's client", () => {
       throw new Error('the weights are melting');
     };
     const errors: unknown[] = [];
-    const { client, model } = await serve(
-      { tokens: tokens as never },
-      { onError: (error) => errors.push(error) },
-    );
+    const { client, model } = await serve({ tokens }, { onError: (error) => errors.push(error) });
     const stream = await client.chat.completions.create({ model, messages, stream: true });
     await expect(Array.fromAsync(stream)).rejects.toThrow('the server failed to answer');
     expect(errors.map(String)).toEqual(['Error: the weights are melting']);
@@ -286,7 +283,6 @@ describe('a client that leaves', () => {
   });
 });
 
-function* endless() {
+function* forever(): Generator<string> {
   for (;;) yield 'la';
 }
-const forever = endless as unknown as NonNullable<Script['tokens']>;

@@ -14,7 +14,7 @@ class QueueFullError extends Error {
 
 export interface Script {
   /** The tokens of an answer (default: a greeting that ends with the seed, where there is one). */
-  readonly tokens?: (request: GenerationRequest) => readonly string[];
+  readonly tokens?: (request: GenerationRequest) => Iterable<string>;
   /** Milliseconds before each token (default 0). */
   readonly delay?: number;
   readonly context?: number;
