@@ -1,5 +1,3 @@
-import { CharacterTokenizer } from './characters.ts';
-
 /** `order`: the longest context, in characters (default 8). */
 export interface NgramOptions {
   readonly order?: number;
@@ -18,7 +16,9 @@ const FREQUENT = 500;
  */
 export class NgramModel {
   readonly order: number;
-  readonly #tokenizer: CharacterTokenizer;
+  /** Its characters by id, in the order of their code points. */
+  readonly #characters: readonly string[];
+  readonly #idOf: ReadonlyMap<string, number>;
   readonly #ids: Int32Array;
   readonly #sorted: Int32Array;
   /** Distributions of contexts that are seen so often that to count them anew would be slow. */
@@ -34,9 +34,14 @@ export class NgramModel {
       throw new RangeError(`order is ${order}; expected an integer from 1 to 64. Try 8.`);
     }
     this.order = order;
-    this.#tokenizer = CharacterTokenizer.fromText(text);
-    this.#ids = this.#tokenizer.encode(text);
-    this.#sorted = sortByContext(this.#ids, this.#tokenizer.size, order);
+    if (text === '') {
+      throw new RangeError('text is empty; expected at least one character. Pass a text to learn.');
+    }
+    const point = (character: string) => character.codePointAt(0) as number;
+    this.#characters = [...new Set(text)].sort((left, right) => point(left) - point(right));
+    this.#idOf = new Map(this.#characters.map((character, id) => [character, id]));
+    this.#ids = Int32Array.from(text, (character) => this.#idOf.get(character) as number);
+    this.#sorted = sortByContext(this.#ids, this.#characters.length, order);
   }
 
   /**
@@ -47,7 +52,7 @@ export class NgramModel {
   next(context: string): Map<string, number> {
     const probabilities = this.#distribution(this.#known(context));
     return new Map(
-      this.#tokenizer.characters.map((character, id) => {
+      this.#characters.map((character, id) => {
         return [character, probabilities[id] as number];
       }),
     );
@@ -62,7 +67,7 @@ export class NgramModel {
     let answer = '';
     while (answer.length < limit) {
       const id = indexOfLargest(this.#distribution(ids));
-      const character = this.#tokenizer.characters[id] as string;
+      const character = this.#characters[id] as string;
       if (character === '\n') {
         break;
       }
@@ -74,14 +79,13 @@ export class NgramModel {
 
   /** The ids of the end of a text; an unknown character ends every context, as -1 matches none. */
   #known(text: string): number[] {
-    const ids = new Map(this.#tokenizer.characters.map((character, id) => [character, id]));
     return Array.from(text)
       .slice(-this.order)
-      .map((character) => ids.get(character) ?? -1);
+      .map((character) => this.#idOf.get(character) ?? -1);
   }
 
   #distribution(context: readonly number[]): Float64Array {
-    const size = this.#tokenizer.size;
+    const size = this.#characters.length;
     let probabilities = new Float64Array(size).fill(1 / size);
     let low = 0;
     let high = this.#sorted.length;

@@ -35,8 +35,8 @@ export function encodeCompletion(
  * A conversation as the tokenizer's template writes it. Only the assistant's answers weigh, each
  * from behind what asks for it to its end token, or to its end where there is none.
  *
- * @throws BadRecord for a template whose rendering of the first messages is not how the whole
- *   begins: where an answer lies cannot be told then
+ * @throws BadRecord where it cannot be told where an answer lies: a template that asks for an
+ *   answer otherwise than it writes one
  */
 export function encodeConversation(
   tokenizer: Tokenizer,
@@ -55,28 +55,51 @@ export function encodeConversation(
     if (message.role !== 'assistant') return;
     const field = `messages[${index}]`;
     if (index === 0) throw new BadRecord(`field "${field}" is an answer to nothing`);
-    const before = render(index, true);
-    const after = render(index + 1, false);
-    if (commonLength(before, ids) < before.length || commonLength(after, ids) < after.length) {
+    const { length: from } = prefixOf(ids, render(index, true)) ?? { length: -1 };
+    const to = from < 0 ? -1 : endOfAnswer(tokenizer, ids, from, render(index + 1, false), message);
+    if (to < 0) {
       throw new BadRecord(
         `field "${field}" cannot be found in the conversation: the chat template writes it ` +
-          'otherwise when more messages follow, or what asks for it otherwise than what precedes ' +
-          'it. Give conversations that end with this answer, or use another template',
+          'otherwise when more messages follow, or asks for it otherwise than it writes it. End ' +
+          'the conversation with it, or use another template',
       );
     }
-    weights.fill(1, before.length, endOfAnswer(tokenizer, ids, before.length, after.length));
+    weights.fill(1, from, to);
     answers += 1;
   });
   if (answers === 0) throw new BadRecord('field "messages" has no answer of role "assistant"');
   return { ids, weights };
 }
 
-/** One more than the place of the last end token, which a line end may follow. */
-function endOfAnswer(tokenizer: Tokenizer, ids: Int32Array, from: number, to: number): number {
-  for (let at = to - 1; at >= from; at -= 1) {
-    if (tokenizer.eosIds.includes(ids[at])) return at + 1;
+function prefixOf(ids: Int32Array, prefix: Int32Array): Int32Array | undefined {
+  return commonLength(ids, prefix) === prefix.length ? prefix : undefined;
+}
+
+/**
+ * One more than the place of an answer's end token, which a line end may follow, or of its last
+ * token where there is none; -1 where it cannot be told.
+ *
+ * @param upTo the rendering of the conversation that ends with the answer
+ */
+function endOfAnswer(
+  tokenizer: Tokenizer,
+  ids: Int32Array,
+  from: number,
+  upTo: Int32Array,
+  message: ChatMessage,
+): number {
+  const isEnd = (id: number) => tokenizer.eosIds.includes(id);
+  if (prefixOf(ids, upTo) !== undefined) {
+    const last = ids.subarray(from, upTo.length).findLastIndex(isEnd);
+    return last < 0 ? upTo.length : from + last + 1;
   }
-  return to;
+  // Some templates leave out of earlier answers what was thought: then it is what stands before
+  // the next end token, if that is the message or its end.
+  const length = ids.subarray(from).findIndex(isEnd);
+  if (length < 0 || typeof message.content !== 'string') return -1;
+  const said = tokenizer.decode(ids.subarray(from, from + length)).trim();
+  const content = message.content.trim();
+  return content.endsWith(said) || said.endsWith(content) ? from + length + 1 : -1;
 }
 
 function withEnd(tokenizer: Tokenizer, ids: Int32Array): Int32Array {

@@ -10,6 +10,7 @@ import { readTokens, writeTokens } from '../../src/data/token-files.ts';
 import { trainTokenizer } from '../../src/io/tokenizer/bpe-trainer.ts';
 import { characterTokenizer } from '../../src/io/tokenizer/characters.ts';
 import { loadTokenizer } from '../../src/io/tokenizer/load.ts';
+import { withChatTemplate } from '../../src/io/tokenizer/plain-chat.ts';
 import { anyText } from '../support/any-text.ts';
 import { describeWithFixtures } from '../support/fixtures.ts';
 
@@ -203,6 +204,23 @@ describe('conversations', () => {
     );
   });
 
+  test.each([
+    ['asks for answers otherwise than it writes them', 'say: ', 'said: {{ m.content }}<|im_end|>'],
+    [
+      'hides earlier answers',
+      '',
+      "{% if m.role == 'assistant' and not loop.last %}X{% else %}{{ m.content }}{% endif %}" +
+        '<|im_end|>',
+    ],
+  ])('by a template that %s are refused', (_, prompt, message) => {
+    const template =
+      `{% for m in messages %}${message}{% endfor %}` +
+      `{% if add_generation_prompt %}${prompt}{% endif %}`;
+    const own = withChatTemplate(tokenizer, template);
+    const messages = turns.slice(1).map((turn) => ({ ...turn, content: turn.content.slice(0, 5) }));
+    expect(() => encodeConversation(own, messages)).toThrow('field "messages[1]" cannot be found');
+  });
+
   test('take a plain template where the tokenizer has none', async () => {
     const path = await file('plain.jsonl', [{ messages: turns.slice(3) }].map(lower));
     const result = await loadDataset({ path }, letters);
@@ -241,13 +259,15 @@ describeWithFixtures('conversations by the templates of the fixtures', (fixtures
     expect(own.decode(chosen)).toBe(said);
   });
 
-  test('an answer that is written otherwise later is an error', async () => {
+  test('an answer that loses its thoughts later counts as it is written then', async () => {
     const own = await loadTokenizer(join(fixtures, 'tokenizers', 'qwen-bpe'));
     const thinking = turns.with(1, {
       role: 'assistant',
       content: '<think>\nx\n</think>\n\nSeven.',
     });
-    expect(() => encodeConversation(own, thinking)).toThrow('field "messages[1]" cannot be found');
+    const { ids, weights } = encodeConversation(own, thinking);
+    const chosen = [...ids].filter((_, index) => weights?.[index] === 1);
+    expect(own.decode(chosen)).toBe('Seven.<|im_end|>Eight.<|im_end|>');
   });
 });
 

@@ -90,8 +90,11 @@ export class TokenFinder {
 }
 
 const WHITE_SPACE = /\p{White_Space}/u;
-const WORD_AT_END = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]$/u;
-const WORD_AT_START = /^[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]/u;
+
+/** Letters, marks, digits, connectors and joiners, for the inside of a class of an expression. */
+export const WORD_CHARACTERS = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\p{Join_Control}';
+const WORD_AT_END = new RegExp(`[${WORD_CHARACTERS}]$`, 'u');
+const WORD_AT_START = new RegExp(`^[${WORD_CHARACTERS}]`, 'u');
 
 function touchesWord(text: string, start: number, end: number): boolean {
   // Two UTF-16 units hold the last, or next, whole character.

@@ -27,6 +27,14 @@ export function createNormalizer(fields: Fields, part: Part, field: string): Nor
       return lowercase;
     case 'ByteLevel':
       return toByteAlphabet;
+    case 'Strip': {
+      const left = fields.flag(part['strip_left'], `${field}.strip_left`, true);
+      const right = fields.flag(part['strip_right'], `${field}.strip_right`, true);
+      return (text) => {
+        if (left) text = text.replace(/^\p{White_Space}+/u, '');
+        return right ? text.replace(/(?<!\p{White_Space})\p{White_Space}+$/u, '') : text;
+      };
+    }
     case 'Replace': {
       const pattern = compilePattern(fields, part['pattern'], `${field}.pattern`);
       const content = fields.text(part['content'], `${field}.content`);

@@ -8,7 +8,9 @@ import type { Tokenizer } from './types.ts';
  */
 export const PLAIN_CHAT_TEMPLATE =
   '{% for message in messages %}' +
-  "{{ '<|' + message.role + '|>\\n' + message.content }}" +
+  "{{ '<|' + message.role + '|>\\n' }}" +
+  '{% if message.content is string %}{{ message.content }}' +
+  '{% elif message.content %}{% for part in message.content %}{{ part.text }}{% endfor %}{% endif %}' +
   "{% if message.role == 'assistant' %}{{ eos_token | default('') }}{% endif %}" +
   "{{ '\\n' }}" +
   '{% endfor %}' +

@@ -1,3 +1,4 @@
+import { WORD_CHARACTERS } from './added-tokens.ts';
 import { toByteAlphabet } from './byte-alphabet.ts';
 import type { Fields, Part } from './fields.ts';
 import { type LibraryParts, libraryParts } from './library.ts';
@@ -18,8 +19,11 @@ export const GPT2_PATTERN =
 const PUNCTUATION = /[\p{P}!-/:-@[-`{-~]/gu;
 
 /** Words and runs of marks; the library's know no letters beyond ASCII. */
-const WORDS =
-  /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{White_Space}]+/gu;
+const WORDS = new RegExp(`[${WORD_CHARACTERS}]+|[^${WORD_CHARACTERS}\\p{White_Space}]+`, 'gu');
+
+/** What lies between white space: to JavaScript U+FEFF is some, and U+0085 is none. */
+const SOLID = /\P{White_Space}+/gu;
+const SOLID_OR_MARK = /[^\p{White_Space}\p{P}!-/:-@[-`{-~]+|[\p{P}!-/:-@[-`{-~]/gu;
 
 /**
  * The pre-tokenizer of a tokenizer.json. Those that the library computes otherwise than the
@@ -73,6 +77,10 @@ export function createPreTokenizer(fields: Fields, part: Part, field: string): P
     }
     case 'Whitespace':
       return splitter(fields, WORDS, 'Removed', field, true);
+    case 'WhitespaceSplit':
+      return splitter(fields, SOLID, 'Removed', field, true);
+    case 'BertPreTokenizer':
+      return splitter(fields, SOLID_OR_MARK, 'Removed', field, true);
     case 'CharDelimiterSplit': {
       const delimiter = fields.text(part['delimiter'], `${field}.delimiter`);
       return (pieces) =>

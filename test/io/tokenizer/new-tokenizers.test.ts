@@ -23,7 +23,13 @@ interface Trained {
   }[];
 }
 
-const { text, from, cases } = readJson<Trained>(ROOT, 'test', 'fixtures', 'bpe', 'trained.json');
+const { text, from, cases } = readJson<Trained>(
+  ROOT,
+  'test',
+  'fixtures',
+  'tokenizer-training',
+  'trained.json',
+);
 
 describe('the trainer of byte-level BPE', () => {
   test.each(cases)("learns HuggingFace's merges: $pattern", (wanted) => {

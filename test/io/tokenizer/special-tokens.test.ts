@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { trainTokenizer } from '../../../src/io/tokenizer/bpe-trainer.ts';
 import { characterTokenizer } from '../../../src/io/tokenizer/characters.ts';
+import { PLAIN_CHAT_TEMPLATE, withChatTemplate } from '../../../src/io/tokenizer/plain-chat.ts';
 import { tokenizerFromFiles } from '../../../src/io/tokenizer/tokenizer.ts';
 import type { ChatMessage } from '../../../src/io/tokenizer/types.ts';
 
@@ -128,6 +129,23 @@ describe('a conversation', () => {
     expect(() => letters.renderChat([turn('a')])).toThrow('no chat template');
     expect(() => tokenizer.renderChat([])).toThrow('messages is empty');
   });
+});
+
+test('the plain template takes texts and lists of them', () => {
+  const plain = withChatTemplate(tokenizer, PLAIN_CHAT_TEMPLATE);
+  const parts = [
+    { type: 'text', text: 'a' },
+    { type: 'text', text: 'b' },
+  ];
+  const messages = [
+    { role: 'user', content: parts },
+    { role: 'assistant', content: 'c' },
+    { role: 'user', content: null },
+  ];
+  expect(plain.renderChat(messages)).toBe(
+    '<|user|>\nab\n<|assistant|>\nc<|im_end|>\n<|user|>\n\n<|assistant|>\n',
+  );
+  expect(plain.eosIds).toEqual(tokenizer.eosIds);
 });
 
 describe('files', () => {
