@@ -8,7 +8,15 @@ import {
   QueueFullError,
   type TextEngine,
 } from '../../src/generate/index.ts';
-import { type CausalLM, Llama, llamaConfig, type Pretrained } from '../../src/models/index.ts';
+import {
+  type CausalLM,
+  Llama,
+  llamaConfig,
+  matricesOf,
+  type Pretrained,
+  replaceWeight,
+} from '../../src/models/index.ts';
+import { PackedWeight } from '../../src/nn/index.ts';
 import { device, jit, random, type Tensor, tensor } from '../../src/tensor/index.ts';
 import { BOS, byteTokenizer as bytes, EOS } from '../support/byte-tokenizer.ts';
 
@@ -21,7 +29,7 @@ function randomModel(seed = 3): CausalLM {
     llamaConfig({
       vocab_size: byteTokenizer.size + 6,
       hidden_size: 32,
-      intermediate_size: 48,
+      intermediate_size: 64,
       num_hidden_layers: 2,
       num_attention_heads: 4,
       num_key_value_heads: 2,
@@ -136,6 +144,24 @@ describe('a text', () => {
       expect(got[place]).toEqual(wanted[i]);
     });
     expect(wanted[0].chunks.flatMap((c) => c.logprobs ?? [])).toHaveLength(10);
+  });
+
+  test('has the same bits alone and among others with packed weights, too', async () => {
+    const packed = randomModel(11);
+    for (const [name, { matrix }] of matricesOf(packed)) {
+      const values = matrix();
+      replaceWeight(packed, name, PackedWeight.round(values, 'int4-g32'));
+      values.dispose();
+    }
+    const by = { ...pretrained, model: packed };
+    const requests = prompts
+      .slice(0, 5)
+      .map((prompt): GenerationRequest => ({ prompt, ...greedy, maxTokens: 4, logprobs: 1 }));
+    const alone = engineOf({ slots: 1 }, by);
+    const wanted: Answer[] = [];
+    for (const request of requests) wanted.push(await answer(alone, request));
+    const together = engineOf({ slots: 5 }, by);
+    expect(await Promise.all(requests.map((request) => answer(together, request)))).toEqual(wanted);
   });
 
   test('ends at an end token, which is no part of it, unless told not to', async () => {
