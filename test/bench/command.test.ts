@@ -186,6 +186,7 @@ describe('the reference training step', () => {
         ...config,
         vocab_size: 16,
         hidden_size: 8,
+        head_dim: 4,
         intermediate_size: 12,
         num_attention_heads: 2,
         num_key_value_heads: 2,
