@@ -2,7 +2,16 @@ import { makeThreadProbes } from '../device/measure/index.ts';
 import { Llama, type LlamaConfig, llamaConfig } from '../models/index.ts';
 import { cacheState, Embedding, Linear, type Module, PackedWeight } from '../nn/index.ts';
 import { type QuantSchemeName, quantScheme } from '../tensor/functions/index.ts';
-import { bind, type DeviceName, jit, type Tensor, tensor, variable } from '../tensor/index.ts';
+import {
+  bind,
+  type DeviceName,
+  type Dim,
+  jit,
+  type Tensor,
+  tensor,
+  type Var,
+  variable,
+} from '../tensor/index.ts';
 import type { Bench, BenchOptions } from './bench.ts';
 import { limiting, race, repeating } from './harness.ts';
 import { LIMIT, type Measurement, measurement, SUBJECT, withMore } from './measurement.ts';
@@ -67,12 +76,20 @@ function randomWeight(
   return weight.realize();
 }
 
-/** Puts random packed weights in place of a model's matrices; gives the bytes that a token reads. */
+/** What a model of packed weights amounts to. */
+interface Packed {
+  readonly weights: number;
+  /** Bytes of the weights that a token reads. */
+  readonly bytes: number;
+}
+
+/** Puts random packed weights in place of a model's matrices. */
 async function packRandomly(
   model: Module,
   scheme: QuantSchemeName,
   device: DeviceName,
-): Promise<number> {
+): Promise<Packed> {
+  let weights = 0;
   let bytes = 0;
   let seed = 1;
   for (const module of model.modules().values()) {
@@ -80,71 +97,76 @@ async function packRandomly(
     const weight = await randomWeight(module.weight.shape as number[], scheme, seed++, device);
     module.weight.dispose();
     module.weight = weight;
+    weights += weight.shape[0] * weight.shape[1];
     // Of the embedding a token reads one row.
     if (module instanceof Linear) bytes += weight.bytes;
   }
-  return bytes;
+  return { weights: weights + model.parameterCount(), bytes };
+}
+
+/** A model with caches, as steps that read a prompt and single tokens. */
+async function makeDecoder(decoding: Decoding, device: DeviceName) {
+  const { config, scheme, prompt } = decoding;
+  const model = new Llama(config, { device });
+  const packed = await packRandomly(model, scheme, device);
+  const caches = model.newCaches(1);
+  const length = variable('length', 1, config.max_position_embeddings);
+  /** The logits after the last of some tokens. */
+  const logits = (ids: Tensor, end: Dim) => {
+    const time = ids.shape[1] as number;
+    const hidden = model.hidden(ids, cacheState(caches, time, end));
+    return model.head(hidden.narrow(1, time - 1, 1));
+  };
+  const fill = jit((ids: Tensor) => logits(ids, prompt));
+  const step = jit((ids: Tensor, end: Var) => logits(ids, end));
+  const ids = (count: number) => {
+    const data = Int32Array.from(
+      randomBytes(count, 99),
+      (b, i) => (251 * b + i) % config.vocab_size,
+    );
+    return tensor(data, { shape: [1, count], device });
+  };
+  const [text, token] = [ids(prompt), ids(1)];
+  return {
+    packed,
+    readPrompt: async () => (await fill(text)).dispose(),
+    /** One more token behind `before` others. */
+    readToken: async (before: number) => (await step(token, bind(length, before + 1))).dispose(),
+    dispose: () => {
+      for (const thing of [fill, step, text, token, model, ...caches]) thing.dispose();
+    },
+  };
 }
 
 export async function* runDecode(
   { device, timing, threads }: BenchOptions,
-  { config, scheme, prompt, tokens }: Decoding = DECODING,
+  decoding: Decoding = DECODING,
 ): AsyncGenerator<Measurement> {
-  const model = new Llama(config, { device });
-  const bytes = await packRandomly(model, scheme, device);
-  const caches = model.newCaches(1);
-  const last = (ids: Tensor, length: Parameters<typeof cacheState>[2]) => {
-    const time = ids.shape[1] as number;
-    const state = cacheState(caches, time, length);
-    return model.head(model.hidden(ids, state).narrow(1, time - 1, 1));
-  };
-  const length = variable('length', 1, config.max_position_embeddings);
-  const prefill = jit((ids: Tensor) => last(ids, prompt));
-  const decode = jit((ids: Tensor, n: typeof length) => last(ids, n));
-  const random = (count: number) =>
-    tensor(
-      Int32Array.from(
-        randomBytes(count * 4, 99),
-        (b, i) => (b * 251 + i) % config.vocab_size,
-      ).subarray(0, count),
-      { shape: [1, count], device },
-    );
-  const [promptIds, oneId] = [random(prompt), random(1)];
+  const { scheme, prompt, tokens } = decoding;
+  const decoder = await makeDecoder(decoding, device);
   const { read, close } = await makeThreadProbes(threads);
   try {
+    const { weights, bytes } = decoder.packed;
+    const title = `${scheme} llama of ${weights} parameters`;
     const labels = { bench: 'decode', device, threads, unit: 'tokens/s' };
-    const filled = await race(
-      [repeating(SUBJECT, async () => (await prefill(promptIds)).dispose())],
-      timing,
-    );
-    const title = `${scheme} llama of ${model.parameterCount()} parameters`;
-    yield measurement(
-      { ...labels, case: `${title}, prompt of ${prompt}` },
-      filled,
-      (s) => prompt / s,
-    );
-    const steps = async () => {
-      for (let i = 0; i < tokens; i++) {
-        (await decode(oneId, bind(length, prompt + i + 1))).dispose();
-      }
+    const filled = await race([repeating(SUBJECT, decoder.readPrompt)], timing);
+    const whole = { ...labels, case: `${title}, prompt of ${prompt}` };
+    yield measurement(whole, filled, (s) => prompt / s);
+    const all = async () => {
+      for (let i = 0; i < tokens; i++) await decoder.readToken(prompt + i);
     };
-    const decoded = await race(
-      [repeating(SUBJECT, steps), limiting(LIMIT, read, bytes * tokens)],
-      timing,
+    const limit = limiting(LIMIT, read, bytes * tokens);
+    const decoded = await race([repeating(SUBJECT, all), limit], timing);
+    const single = { ...labels, case: `${title}, ${tokens} single tokens` };
+    yield withMore(
+      measurement(single, decoded, (s) => tokens / s),
+      {
+        'MB of weights a token': bytes / 1e6,
+      },
     );
-    const result = measurement(
-      { ...labels, case: `${title}, one by one` },
-      decoded,
-      (s) => tokens / s,
-    );
-    yield withMore(result, { 'MB/token': bytes / 1e6 });
   } finally {
     close();
-    prefill.dispose();
-    decode.dispose();
-    for (const cache of caches) cache.dispose();
-    for (const ids of [promptIds, oneId]) ids.dispose();
-    model.dispose();
+    decoder.dispose();
   }
 }
 

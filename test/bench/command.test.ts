@@ -5,6 +5,7 @@ import { runAttention } from '../../src/bench/attention.ts';
 import { BENCHES } from '../../src/bench/benches.ts';
 import { THREAD, WALL } from '../../src/bench/clock.ts';
 import { compilerTimes, importTimes } from '../../src/bench/compile.ts';
+import { runDecode } from '../../src/bench/decode.ts';
 import { withResults } from '../../src/bench/docs.ts';
 import { runElementwise } from '../../src/bench/elementwise.ts';
 import { runGemm } from '../../src/bench/gemm.ts';
@@ -15,6 +16,7 @@ import {
   WIDE_REFERENCE,
 } from '../../src/bench/reference-model.ts';
 import { useThreads } from '../../src/bench/threads.ts';
+import { llamaConfig } from '../../src/models/index.ts';
 import { runNode } from '../support/npm.ts';
 import { ROOT } from '../support/source-tree.ts';
 
@@ -118,6 +120,31 @@ describe('the benches', () => {
     }
   });
 
+  test('measure decoding: a prompt and single tokens', async () => {
+    const config = llamaConfig({
+      vocab_size: 40,
+      hidden_size: 64,
+      intermediate_size: 96,
+      num_hidden_layers: 1,
+      num_attention_heads: 2,
+      max_position_embeddings: 16,
+      tie_word_embeddings: false,
+    });
+    const decoding = { config, scheme: 'int4-g32', prompt: 6, tokens: 3 } as const;
+    const results = await Array.fromAsync(runDecode(FAST, decoding));
+    const weights = 2 * 40 * 64 + 4 * 64 * 64 + 3 * 64 * 96 + 3 * 64;
+    expect(results.map((m) => m.case)).toEqual([
+      `int4-g32 llama of ${weights} parameters, prompt of 6`,
+      `int4-g32 llama of ${weights} parameters, 3 single tokens`,
+    ]);
+    for (const { value } of results) expect(value).toBeGreaterThan(0);
+    const [, { more, limit }] = results;
+    // Codes of half a byte, and a scale of f32 for each 32 of them.
+    const bytes = (40 * 64 + 4 * 64 * 64 + 3 * 64 * 96) * (1 / 2 + 4 / 32);
+    expect(more?.['MB of weights a token']).toBeCloseTo(bytes / 1e6, 3);
+    expect(limit).toBeGreaterThan(0);
+  });
+
   test('count the time of an import', async () => {
     const times = await importTimes();
     expect([...times.keys()]).toContain('import of src');
@@ -159,6 +186,7 @@ describe('the reference training step', () => {
         ...config,
         vocab_size: 16,
         hidden_size: 8,
+        head_dim: 4,
         intermediate_size: 12,
         num_attention_heads: 2,
         num_key_value_heads: 2,

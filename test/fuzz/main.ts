@@ -1,14 +1,16 @@
 import { parseArgs } from 'node:util';
 import * as fc from 'fast-check';
 import { anyGraphRecipe } from '../support/graph-recipes.ts';
+import { anyPackedCase } from '../support/packed-case.ts';
 import { anyRecipe } from '../support/random-kernel.ts';
 import { checkGraph } from './check-graph.ts';
 import { checkKernel } from './check-kernel.ts';
+import { checkPacked } from './check-packed.ts';
 import { checkSmallFloats } from './check-small-floats.ts';
 
-const USAGE = `npm run fuzz -- [--seconds N] [--cases N] [--kind graphs|floats|kernels|all] [--seed N] [--path P]
+const USAGE = `npm run fuzz -- [--seconds N] [--cases N] [--kind graphs|floats|packed|kernels|all] [--seed N] [--path P]
 
-Compares random graphs and random kernels between the interpreters and WebAssembly, with one thread
+Compares random graphs, packed products and kernels between the interpreters and WebAssembly, with one thread
 and with several, fused and unfused. Stops at the first fault, after --cases cases of each kind, or
 when --seconds (default 60) are over, and prints the seed; --seed and --path replay a fault.`;
 
@@ -21,6 +23,7 @@ const KINDS = {
     },
   ),
   graphs: fc.asyncProperty(anyGraphRecipe, fc.nat({ max: 999 }), checkGraph),
+  packed: fc.asyncProperty(anyPackedCase, checkPacked),
   floats: fc.asyncProperty(
     anyGraphRecipe,
     fc.constantFrom('f16' as const, 'bf16' as const, 'f8e4m3' as const, 'f8e5m2' as const),

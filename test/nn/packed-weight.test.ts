@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { PackedWeight } from '../../src/nn/index.ts';
 import { dequantize, quantize, quantScheme } from '../../src/tensor/functions/index.ts';
-import { scope, type Tensor, tensor, valueAndGrad } from '../../src/tensor/index.ts';
+import { scope, type Tensor, tensor, valueAndGrad, vmap } from '../../src/tensor/index.ts';
 import { numbers } from '../support/run-graph.ts';
 
 const NAMES = ['interpret', 'interpret-kernels', 'wasm'] as const;
@@ -68,6 +68,13 @@ describe.each(NAMES)('a packed weight on %s', (name) => {
     got.forEach((v, i) => {
       expect(v).toBeCloseTo(exact[i], 4);
     });
+  });
+
+  it('is batched by vmap', async () => {
+    const weight = PackedWeight.round(matrix(), 'int4-g32');
+    const x = rows(3).squeeze(0);
+    const each = vmap((row: Tensor) => weight.linear(row))(x);
+    expect(await each.data()).toEqual(await weight.linear(x).data());
   });
 
   it('NaN and infinity spoil their own row alone', async () => {

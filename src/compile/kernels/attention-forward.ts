@@ -2,9 +2,11 @@ import type { KernelBuilder } from '../../ir/kernel/builder.ts';
 import {
   add,
   constant,
+  div,
   type Index,
   LANE,
   LANES,
+  mod,
   mul,
   sub,
   ZERO,
@@ -98,18 +100,22 @@ class Forward {
 
   #block(range: QueryRange, kv: Index): void {
     const b = this.#b;
-    const { keys, keyTiles } = this.#blocking;
+    const { keys } = this.#blocking;
     fill(b, this.#top, Number.NEGATIVE_INFINITY);
     fill(b, this.#total, 0);
     fill(b, this.#sums, 0);
     this.#packQueries(range, kv);
-    b.loop(keyTiles, 'serial', [], (t) => {
+    const tile = (t: Index, isWhole: boolean) => {
       const key = mul(t, keys);
       whenVisible(b, this.#reader, range, key, keys, () => {
-        this.#packKeys(range.batch, kv, key);
+        this.#packKeys(range.batch, kv, key, isWhole);
         this.#tiles(range, kv, key);
       });
-    });
+    };
+    // Whole tiles need no masks.
+    const whole = div(this.#reader.keys, keys);
+    b.loop(whole, 'serial', [], (t) => tile(t, true));
+    when(b, sub(mod(this.#reader.keys, keys), 1), () => tile(whole, false));
     this.#finish(range, kv);
   }
 
@@ -129,10 +135,10 @@ class Forward {
     });
   }
 
-  #packKeys(batch: Index, kv: Index, key: Index): void {
+  #packKeys(batch: Index, kv: Index, key: Index, isWhole: boolean): void {
     const { depth, width } = this.#reader.operands;
     const rows = this.#blocking.keys;
-    const inside = (row: Index) => sub(sub(this.#reader.keys, 1), add(key, row));
+    const inside = (row: Index) => (isWhole ? ZERO : sub(sub(this.#reader.keys, 1), add(key, row)));
     const copy = (name: 'k' | 'v', columns: number, to: { plain?: Buffer; turned?: Buffer }) => {
       const read = this.#reader.keyRows(name, batch, kv);
       pack(this.#b, {

@@ -1,6 +1,7 @@
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
 import {
   add,
+  atLane,
   constant,
   div,
   type Index,
@@ -12,6 +13,7 @@ import {
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
+import { turnSquare } from './square.ts';
 
 /** The least multiple of a vector's lanes. */
 export function padded(count: number): number {
@@ -163,18 +165,49 @@ export interface Packing {
 
 /** Copies rows of an operand, as they lie or turned, so that tiles read them one after the other. */
 export function pack(b: KernelBuilder, packing: Packing): void {
-  const { rows, width, read, inside, factor, plain, first, turned } = packing;
+  const { rows, width, plain, first, turned } = packing;
   const stride = padded(width);
-  b.loop(rows, 'serial', [], (row) => {
-    const valid = [inside(row)].filter((m) => range(m).min < 0);
-    const copy = (column: Index, mask: Mask) => {
-      const value = zeroUnless(b, valid, b.splat(read(row, column, [...valid, ...mask])));
-      const scaled =
-        factor === undefined ? value : b.binary('mul', value, b.const('f32', Math.fround(factor)));
-      if (plain) b.store(plain, add(mul(add(row, first ?? 0), stride), column), scaled);
-      if (turned) b.store(turned, add(mul(column, rows), row), scaled);
-    };
-    eachVector(b, width, copy);
+  // Four rows at a time can be turned in registers.
+  const together = turned && rows % LANES === 0 ? LANES : 1;
+  b.loop(rows / together, 'serial', [], (i) => {
+    const some = Array.from({ length: together }, (_, j) => add(mul(i, together), j));
+    eachVector(b, width, (column, mask) => {
+      const values = some.map((row) => packed(b, packing, row, column, mask));
+      some.forEach((row, j) => {
+        if (plain) b.store(plain, add(mul(add(row, first ?? 0), stride), column), values[j]);
+      });
+      if (turned) storeTurned(b, turned, rows, some, column, values);
+    });
+  });
+}
+
+/** A vector of a row as it goes into the copy. */
+function packed(
+  b: KernelBuilder,
+  { read, inside, factor }: Packing,
+  row: Index,
+  column: Index,
+  mask: Mask,
+): Value {
+  const valid = [inside(row)].filter((m) => range(m).min < 0);
+  const value = zeroUnless(b, valid, b.splat(read(row, column, [...valid, ...mask])));
+  return factor === undefined ? value : b.binary('mul', value, b.const('f32', Math.fround(factor)));
+}
+
+function storeTurned(
+  b: KernelBuilder,
+  turned: Buffer,
+  rows: number,
+  [row, ...others]: readonly Index[],
+  column: Index,
+  values: readonly Value[],
+): void {
+  if (others.length === 0) {
+    b.store(turned, add(mul(column, rows), row), values[0]);
+    return;
+  }
+  turnSquare(b, values).forEach((value, lane) => {
+    b.store(turned, add(add(mul(atLane(column, lane), rows), row), LANE), value);
   });
 }
 

@@ -13,6 +13,7 @@ import {
 } from '../../ir/kernel/index-expr.ts';
 import type { LoopKind, Mask, Value, ValueDType } from '../../ir/kernel/types.ts';
 import { multiplyAdd } from './multiply-add.ts';
+import { turnSquare } from './square.ts';
 
 /** A place in some axes: an index for each loop that walks them. */
 export type Place = readonly Index[];
@@ -235,19 +236,12 @@ class GemvBuilder {
   #square(group: Place, depth: Place, column: Place, mask: Mask): Value[] {
     const b = this.#b;
     const zero = b.splat(b.const(this.#gemv.dtype, 0));
-    const [p, q, r, s] = Array.from({ length: LANES }, (_, lane) => {
+    const rows = Array.from({ length: LANES }, (_, lane) => {
       const outside = mask.some((m) => atLane(m, lane).constant < 0);
       if (outside) return zero;
       const at = column.map((i) => atLane(i, lane));
       return b.splat(this.#gemv.b(group, depth, at, []));
     });
-    const [low, high] = [
-      [b.shuffle(p, q, [0, 4, 1, 5]), b.shuffle(r, s, [0, 4, 1, 5])],
-      [b.shuffle(p, q, [2, 6, 3, 7]), b.shuffle(r, s, [2, 6, 3, 7])],
-    ];
-    return [low, high].flatMap(([x, y]) => [
-      b.shuffle(x, y, [0, 1, 4, 5]),
-      b.shuffle(x, y, [2, 3, 6, 7]),
-    ]);
+    return turnSquare(b, rows);
   }
 }

@@ -4,12 +4,14 @@ import { add, constant, type Index, LANE, LANES, mul, ZERO } from '../../ir/kern
 import type { Value } from '../../ir/kernel/types.ts';
 import {
   ACTIVATION_BLOCK,
+  ACTIVATION_SCHEME,
   ORIGIN_PLACE,
   originOf,
   type PackedAttributes,
   SCALE_PLACE,
   WORDS,
 } from '../../ir/packed.ts';
+import { codeRange } from '../../ir/quantization.ts';
 import { isStatic, type Shape, sizeOf } from '../../ir/shape.ts';
 import { type ExpressionLowering, splitIndex } from '../lower/expression.ts';
 import type { CallResult, CallTemplate } from './call-template.ts';
@@ -75,38 +77,52 @@ function eachBlock(
 
 /** Eight vectors of neighbours as two vectors of words, their scale, and the sum of their codes. */
 function roundBlock(b: KernelBuilder, vectors: readonly Value[], bits: 4 | 8) {
-  const join = (fn: 'max' | 'add', list: readonly Value[]): Value => {
-    let rest = list;
-    while (rest.length > 1) {
-      const half = rest.length / 2;
-      rest = rest.slice(0, half).map((v, i) => b.binary(fn, v, rest[i + half]));
-    }
-    return rest[0];
-  };
-  const lanes = (v: Value) => Array.from({ length: LANES }, (_, lane) => b.lane(v, lane));
-  const top = join(
-    'max',
-    lanes(
-      join(
-        'max',
-        vectors.map((v) => b.unary('abs', v)),
-      ),
-    ),
-  );
-  const exact = b.binary('div', top, b.const('f32', 127));
-  const nothing = b.compare('eq', exact, b.const('f32', 0));
-  const scale = b.select(nothing, b.const('f32', 1), exact);
+  const scale = scaleOf(b, vectors);
   const codes = vectors.map((v) => roundedCode(b, v, b.splat(scale)));
-  const sum = join('add', lanes(join('add', codes)));
+  const sum = joined(b, 'add', lanesOf(b, joined(b, 'add', codes)));
   return { words: packWords(b, codes, bits), scale, sum };
 }
 
-/** As `quantize` has it: NaN gives 0. */
+/**
+ * The largest magnitude / 127, or 1 for zeros. Without a sign, floats are ordered as their bits are,
+ * and NaN comes last: engines take many instructions for the largest of floats.
+ */
+function scaleOf(b: KernelBuilder, vectors: readonly Value[]): Value {
+  const bits = vectors.map((v) => b.bitcast(b.unary('abs', v), 'i32'));
+  const top = b.bitcast(joined(b, 'max', lanesOf(b, joined(b, 'max', bits))), 'f32');
+  const exact = b.binary('div', top, b.const('f32', 127));
+  const nothing = b.compare('eq', exact, b.const('f32', 0));
+  return b.select(nothing, b.const('f32', 1), exact);
+}
+
+/**
+ * As `quantize` has it: the nearest integer, ties to even, NaN as 0. In the sum with 1.5 2^23 the
+ * last bit is worth 1: its bits count the integer, which is far smaller.
+ */
 function roundedCode(b: KernelBuilder, v: Value, scale: Value): Value {
-  const quotient = b.unary('nearest', b.binary('div', v, scale));
+  const quotient = b.binary('div', v, scale);
   const number = b.select(b.compare('eq', quotient, quotient), quotient, b.const('f32', 0));
-  const limited = b.binary('max', number, b.const('f32', -128));
-  return b.convert(b.binary('min', limited, b.const('f32', 127)), 'i32');
+  const counted = b.bitcast(b.binary('add', number, b.const('f32', COUNTING)), 'i32');
+  const code = b.binary('sub', counted, b.const('i32', COUNTING_BITS));
+  const { low, high } = codeRange(ACTIVATION_SCHEME);
+  return b.binary('min', b.binary('max', code, b.const('i32', low)), b.const('i32', high));
+}
+
+const COUNTING = 1.5 * 2 ** 23;
+const COUNTING_BITS = 0x4b400000;
+
+function lanesOf(b: KernelBuilder, v: Value): Value[] {
+  return Array.from({ length: LANES }, (_, lane) => b.lane(v, lane));
+}
+
+/** One value of a list whose length is a power of two, joined pairwise. */
+function joined(b: KernelBuilder, fn: 'max' | 'add', list: readonly Value[]): Value {
+  let rest = list;
+  while (rest.length > 1) {
+    const half = rest.length / 2;
+    rest = rest.slice(0, half).map((v, i) => b.binary(fn, v, rest[i + half]));
+  }
+  return rest[0];
 }
 
 /** Four codes to a word: neighbours, or every other one where the weight's bytes hold two each. */

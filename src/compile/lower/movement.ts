@@ -106,6 +106,16 @@ function reshapeIndex(index: readonly Index[], shape: Shape, from: Shape): Index
       j++;
       continue;
     }
+    // An axis of size 1 beside a symbolic one comes or goes by itself.
+    if (from[j] === 1 && isVar(shape[i] ?? 1)) {
+      moved.push(ZERO);
+      j++;
+      continue;
+    }
+    if (shape[i] === 1 && isVar(from[j] ?? 1)) {
+      i++;
+      continue;
+    }
     // A group: the shortest runs of axes with the same number of elements.
     const [i0, j0] = [i, j];
     let left = 1;
