@@ -1,11 +1,5 @@
-import {
-  CharacterTokenizer,
-  generate,
-  Llama,
-  llamaConfig,
-  random,
-  trainLanguageModel,
-} from 'tersor';
+import { generate, Llama, llamaConfig, random, trainLanguageModel } from 'tersor';
+import { characterTokenizer } from 'tersor/tokenizers';
 
 const [form, source, steps, train, stop, state, curve, written] = [
   'form',
@@ -17,7 +11,7 @@ const [form, source, steps, train, stop, state, curve, written] = [
   '#curve',
   '#text',
 ].map((selector) => document.querySelector(selector));
-const CONTEXT = 48;
+const CONTEXT = 64;
 
 /** The loss of each step as a curve, from 0 at the foot to the largest at the top. */
 function draw(losses) {
@@ -40,7 +34,7 @@ async function run(signal) {
   // Repeated, so that a short text also fills the windows that the model is trained on.
   const text = `${source.value.trim()}\n`;
   const corpus = text.repeat(Math.ceil(4000 / text.length));
-  const tokenizer = CharacterTokenizer.fromText(corpus);
+  const tokenizer = characterTokenizer(corpus);
   random.seed(1);
   const model = new Llama(
     llamaConfig({
@@ -66,8 +60,10 @@ async function run(signal) {
         draw(losses);
       },
     });
-    const options = { maxTokens: 200, temperature: 0.5 };
-    for await (const piece of generate(model, tokenizer, '\n', options)) written.append(piece);
+    // It writes until its context is full.
+    const options = { temperature: 0.5 };
+    const pretrained = { model, tokenizer, generation: {} };
+    for await (const piece of generate(pretrained, '\n', options)) written.append(piece);
     state.textContent = `Done. ${state.textContent}`;
   } finally {
     model.dispose();

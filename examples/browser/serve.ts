@@ -4,19 +4,34 @@
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { extname, join, sep } from 'node:path';
+import { createRequire } from 'node:module';
+import { dirname, extname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = import.meta.dirname;
 const library = fileURLToPath(new URL('.', import.meta.resolve('tersor')));
+const dependency = (name: string) => dirname(createRequire(join(library, 'x.js')).resolve(name));
+
+/** Folders by the first part of the path: the library, and the packages that tokenizers need. */
+const folders: Readonly<Record<string, string>> = {
+  tersor: library,
+  jinja: dependency('@huggingface/jinja'),
+  tokenizers: dependency('@huggingface/tokenizers'),
+};
 const pages: Readonly<Record<string, string>> = { '/': 'index.html', '/main.js': 'main.js' };
-const types: Readonly<Record<string, string>> = { '.html': 'text/html', '.js': 'text/javascript' };
+const types: Readonly<Record<string, string>> = {
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.mjs': 'text/javascript',
+};
 
 function fileOf(path: string): string | undefined {
   if (Object.hasOwn(pages, path)) return join(here, pages[path]);
-  if (!path.startsWith('/tersor/')) return undefined;
-  const file = join(library, path.slice('/tersor/'.length));
-  return file.startsWith(library) && !file.endsWith(sep) ? file : undefined;
+  const [, first, ...rest] = path.split('/');
+  if (!Object.hasOwn(folders, first)) return undefined;
+  const folder = folders[first].replace(/[/\\]$/, '') + sep;
+  const file = join(folder, ...rest);
+  return file.startsWith(folder) && !file.endsWith(sep) ? file : undefined;
 }
 
 const server = createServer(async (request, response) => {

@@ -1,6 +1,10 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { loadModel } from '../../src/models/index.ts';
+import { folderSource } from '../../src/io/files.ts';
+import { decodeSafetensors, encodeSafetensors, type StoredTensor } from '../../src/io/index.ts';
+import { loadModel, memorySource, saveModel } from '../../src/models/index.ts';
 import { type Story, tellStories } from '../browser/suites.ts';
 import { describeWithFixtures, readJson, SHARED } from '../support/fixtures.ts';
 import { greedyUncached, logitsOf } from '../support/greedy.ts';
@@ -24,6 +28,52 @@ describeWithFixtures('stories260K', () => {
       prompts.map(({ prompt, continuation_ids, continuation_text }) => {
         return { prompt, continuation_ids, continuation_text };
       }),
+    );
+  });
+
+  test('is the same after it is saved, tokenizer and all', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tersor-stories-'));
+    try {
+      const { model, tokenizer, generation } = await loadModel(join(place, 'hf'));
+      await saveModel(folder, { model, tokenizer, generation });
+      const bytes = (path: string) => readFileSync(join(path, 'model.safetensors'));
+      expect(decodeSafetensors(bytes(folder)).tensors).toEqual(
+        decodeSafetensors(bytes(join(place, 'hf'))).tensors,
+      );
+      const [{ prompt, continuation_text }] = prompts;
+      const [told] = await tellStories(folder, [prompt]);
+      expect(told.continuation_text).toBe(continuation_text);
+      const config = JSON.parse(readFileSync(join(folder, 'config.json'), 'utf8'));
+      expect(config).toMatchObject({ bos_token_id: 1, eos_token_id: 2, torch_dtype: 'float32' });
+      expect((await loadModel(folder)).generation).toEqual(generation);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  test('a tokenizer with more tokens than the table has rows is refused', async () => {
+    const hf = folderSource(join(place, 'hf'));
+    const small = JSON.stringify({
+      ...readJson<object>(place, 'hf', 'config.json'),
+      vocab_size: 500,
+    });
+    const { tensors } = decodeSafetensors(readFileSync(join(place, 'hf', 'model.safetensors')));
+    const table = 'model.embed_tokens.weight';
+    const { data } = tensors.get(table) as StoredTensor;
+    tensors.set(table, { dtype: 'f32', shape: [500, 64], data: data.slice(0, 500 * 64) });
+    const weights = new Uint8Array(Buffer.concat(encodeSafetensors(tensors)));
+    const changed = memorySource(
+      new Map<string, string | Uint8Array>([
+        ['config.json', small],
+        ['model.safetensors', weights],
+      ]),
+    );
+    const source = {
+      ...hf,
+      open: async (name: string) => (await changed.open(name)) ?? hf.open(name),
+    };
+    await expect(loadModel(source)).rejects.toThrow(
+      'tokenizer.json": it has 512 tokens, but vocab_size in config.json is 500',
     );
   });
 
