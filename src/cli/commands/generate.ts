@@ -1,7 +1,6 @@
 import { Command } from 'commander';
 import { generate } from '../../generate/index.ts';
-import { loadModel } from '../../train/index.ts';
-import { characterModel } from '../character-text.ts';
+import { loadModel } from '../../models/index.ts';
 import { interruptible } from '../interrupt.ts';
 import { integer, number, seed } from '../options.ts';
 
@@ -41,11 +40,16 @@ async function write(
   options: GenerateCliOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { model, tokenizer } = await loadModel(folder);
+  const pretrained = await loadModel(folder);
+  const { model, tokenizer } = pretrained;
+  if (!tokenizer) {
+    model.dispose();
+    throw new Error(`model ${JSON.stringify(folder)} has no tokenizer.json; expected one`);
+  }
   // A character that the model does not know is told before the prompt is printed.
   tokenizer.encode(prompt);
   process.stdout.write(prompt);
-  for await (const piece of generate(characterModel(model, tokenizer), prompt || '\n', {
+  for await (const piece of generate(pretrained, prompt || '\n', {
     ...options,
     signal,
   })) {
