@@ -5,11 +5,11 @@
 // In the repository run `npm ci` first: it builds the package that is imported here by its name.
 
 import { readFile } from 'node:fs/promises';
-import { CharacterTokenizer } from 'tersor/data';
 import { generate } from 'tersor/generate';
-import { Llama, llamaConfig } from 'tersor/models';
+import { characterTokenizer } from 'tersor/io';
+import { Llama, llamaConfig, saveModel } from 'tersor/models';
 import { random } from 'tersor/tensor';
-import { saveModel, trainLanguageModel } from 'tersor/train';
+import { trainLanguageModel } from 'tersor/train';
 
 const [file, folder] = process.argv.slice(2);
 if (file === undefined) {
@@ -18,7 +18,7 @@ if (file === undefined) {
 }
 
 const text = await readFile(file, 'utf8');
-const tokenizer = CharacterTokenizer.fromText(text);
+const tokenizer = characterTokenizer(text);
 
 random.seed(1);
 const model = new Llama(
@@ -46,4 +46,4 @@ for await (const piece of generate(model, tokenizer, '\n', { maxTokens: 300, tem
 }
 console.log();
 
-if (folder !== undefined) await saveModel(folder, model, tokenizer);
+if (folder !== undefined) await saveModel(folder, { model, tokenizer });

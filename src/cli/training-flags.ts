@@ -75,7 +75,7 @@ export function addTrainFlags(command: Command): Command {
     .option('--tokenizer <kind>', 'characters, bpe, or a directory with a tokenizer.json')
     .option('--vocab <n>', 'tokens of a bpe tokenizer (default: 4096)', count)
     .optionsGroup('Data:')
-    .option('--format <name>', 'text, jsonl, chat, prompt or tokens (default: by the name)')
+    .option('--format <name>', 'text, jsonl, completion, chat or tokens (default: by the file)')
     .option('--validation <share>', 'a share of the data, or a file (default: 0.05)')
     .optionsGroup('Training:')
     .option('--batch <n>', 'rows of a micro-batch (default: 8)', count)

@@ -259,7 +259,7 @@ function formatOfName(file: string): 'text' | 'lines' | 'tokens' {
 }
 
 /** A file itself, or the files in a folder and below it whose endings are known, by name. */
-async function filesUnder(path: string): Promise<string[]> {
+export async function filesUnder(path: string): Promise<string[]> {
   const entry = await stat(path).catch((error: { code?: unknown; message: string }) => {
     const reason = error.code === 'ENOENT' ? 'it does not exist' : error.message;
     throw new Error(`path ${JSON.stringify(path)} could not be read: ${reason}. Check the path.`);

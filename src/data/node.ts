@@ -7,6 +7,7 @@ export {
   type DatasetCounts,
   type DatasetFormat,
   type DatasetSpec,
+  filesUnder,
   loadDataset,
 } from './load-dataset.ts';
 export { readTextFile } from './text-file.ts';

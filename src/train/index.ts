@@ -23,7 +23,6 @@ export {
   type Position,
   trainingLoop,
 } from './loop.ts';
-export { loadModel, type SavedModel, saveModel } from './model-folder.ts';
 export { type ModelSizes, makeModel } from './new-model.ts';
 export type { TrainingProgress } from './progress.ts';
 export { describeMemory, type FitQuestion, memoryLimit, requireFit } from './run/fit.ts';

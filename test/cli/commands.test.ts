@@ -26,7 +26,7 @@ describe('tersor', () => {
     const args = ['generate', join(tmpdir(), 'tersor-no-such-model')];
     const plain = await tersor(...args);
     expect(plain.code).toBe(1);
-    expect(plain.stderr).toMatch(/^error: model [^\n]+ does not exist; expected a folder[^\n]+\n$/);
+    expect(plain.stderr).toMatch(/^error: model [^\n]+ is no folder; expected [^\n]+\n$/);
     const { stderr } = await startTersor(args, { TERSOR_DEBUG: '1' }).ended;
     expect(stderr).toMatch(/^ +at /m);
   });

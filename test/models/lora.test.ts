@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, test } from 'vitest';
 import { readSafetensors } from '../../src/io/index.ts';
+import { llamaConfigFromJson } from '../../src/models/llama-json.ts';
 import { Llama, llamaConfig, loadAdapter, saveAdapter } from '../../src/models/node.ts';
 import { adaptersOf, addLora, mergeLora, PackedWeight, removeLora } from '../../src/nn/index.ts';
 import { AdamW } from '../../src/optim/index.ts';
 import { jit, random, tensor, valueAndGrad } from '../../src/tensor/index.ts';
-import { configFromJson } from '../../src/train/model-config.ts';
 import { describeWithFixtures, readJson } from '../support/fixtures.ts';
 
 interface Expected {
@@ -29,7 +29,7 @@ afterAll(() => {
 });
 
 async function golden(path: string): Promise<Llama> {
-  const model = new Llama(configFromJson(readJson(path, 'config.legacy.json')));
+  const model = new Llama(llamaConfigFromJson(readJson(path, 'config.legacy.json')));
   const { tensors } = await readSafetensors(join(path, 'model.safetensors'));
   for (const [name, parameter] of model.parameters()) {
     const stored = tensors.get(name);

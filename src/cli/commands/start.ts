@@ -1,7 +1,7 @@
+import { join } from 'node:path';
 import { Command, Option } from 'commander';
 import {
   answerWeights,
-  CharacterTokenizer,
   documentStarts,
   exactMatch,
   generateWorld,
@@ -11,16 +11,11 @@ import {
   type World,
 } from '../../data/index.ts';
 import { answerAll, createEngine, type TextEngine } from '../../generate/index.ts';
+import { characterTokenizer, writeFileAtomic } from '../../io/index.ts';
+import { saveModel } from '../../models/index.ts';
 import { random } from '../../tensor/index.ts';
-import {
-  type Length,
-  type ModelSizes,
-  makeModel,
-  saveModel,
-  trainLanguageModel,
-} from '../../train/index.ts';
-import { characterModel } from '../character-text.ts';
-import { claimFolder } from '../claim-folder.ts';
+import { type Length, type ModelSizes, makeModel, trainLanguageModel } from '../../train/index.ts';
+import { claimFolder, START_FILE } from '../claim-folder.ts';
 import { type Answers, examplesText, scoreTable } from '../demo-report.ts';
 import { interruptible } from '../interrupt.ts';
 import { integer, number, seed } from '../options.ts';
@@ -94,7 +89,7 @@ async function start(options: StartOptions, signal: AbortSignal): Promise<void> 
   const setting = options.quick ? QUICK : FULL;
   if (out !== undefined) await claimFolder(out);
   const world = generateWorld({ seed: options.seed });
-  const tokenizer = CharacterTokenizer.fromText(world.train);
+  const tokenizer = characterTokenizer(world.train);
   const say = json ? () => {} : console.log;
   random.seed(options.seed);
   const model = makeModel(tokenizer.size, setting);
@@ -121,7 +116,10 @@ async function start(options: StartOptions, signal: AbortSignal): Promise<void> 
     onProgress: (progress) => view.update(progress),
     signal,
   }).finally(() => view.end());
-  if (out !== undefined && result.steps > 0) await saveModel(out, model, tokenizer);
+  if (out !== undefined && result.steps > 0) {
+    await saveModel(out, { model, tokenizer });
+    await writeFileAtomic(join(out, START_FILE), `${JSON.stringify({ ...options, setting })}\n`);
+  }
   if (result.aborted) {
     const kept =
       out !== undefined && result.steps > 0 ? `; the model so far is saved in ${out}` : '';
@@ -132,7 +130,7 @@ async function start(options: StartOptions, signal: AbortSignal): Promise<void> 
   const measured =
     validationLoss === undefined ? '' : `, validation loss ${validationLoss.toFixed(3)}`;
   say(`\n${steps} steps in ${clock(result.seconds)}${measured}.`);
-  const engine = createEngine(characterModel(model, tokenizer), { slots: 16 });
+  const engine = createEngine({ model, tokenizer, generation: {} }, { slots: 16 });
   let sample = '';
   for await (const { text } of engine.generate({
     prompt: 'eva ',

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
 import { complete } from '../../generate/index.ts';
+import type { Tokenizer } from '../../io/index.ts';
 import {
   describeMemory,
   isRunFile,
@@ -15,7 +16,6 @@ import {
   resolveRun,
   runTraining,
 } from '../../train/index.ts';
-import { characterModel } from '../character-text.ts';
 import { interruptible } from '../interrupt.ts';
 import { addTrainFlags, settingsOfFlags, type TrainFlags } from '../training-flags.ts';
 import { clock, printJson, trainingView } from '../training-view.ts';
@@ -106,12 +106,15 @@ function freeFolder(file: string | undefined, taken: boolean): string {
 }
 
 function introduction(about: RunAbout, { data }: RunConfig): string {
-  const { tokens, vocabulary, parameters, trainable, memory, out, from } = about;
+  const { vocabulary, parameters, trainable, memory, out, from } = about;
+  const { train: counts, validation } = about.data;
+  const tokens = counts.tokens + (validation?.tokens ?? 0);
   const names = data.path.map((path) => basename(path)).join(', ');
+  const skipped = counts.skipped === 0 ? '' : ` (${counts.skipped} bad lines left out)`;
   const part = trainable === parameters ? '' : `, of which ${trainable} are trained`;
   const resumed = from.step === 0 ? '' : `\nIt goes on after step ${from.step}.`;
   return (
-    `${names}: ${tokens} tokens, ${vocabulary} different; ` +
+    `${names}: ${tokens} tokens${skipped}, ${vocabulary} different; ` +
     `a model of ${parameters} parameters${part}\n` +
     `It takes ${describeMemory(memory)}; all is kept in ${out}.${resumed}`
   );
@@ -132,9 +135,18 @@ async function report(outcome: RunOutcome, json: boolean, signal: AbortSignal): 
   const measured =
     validationLoss === undefined ? '' : `, validation loss ${validationLoss.toFixed(3)}`;
   console.log(`${step} steps in ${clock(seconds)}${measured}; saved in ${out}\n`);
-  const { model, tokenizer } = prepared;
-  const start = tokenizer.characters.includes('\n') ? '\n' : (tokenizer.characters[0] ?? '');
+  const { tokenizer } = prepared;
   const options = { maxTokens: 200, temperature: 0.8, topK: 20, seed: 1, signal };
-  const text = await complete(characterModel(model, tokenizer), start, options);
+  const text = await complete(prepared, beginning(tokenizer), options);
   console.log(`In its own words:\n\n${text.trim()}`);
+}
+
+/** A line end where the tokenizer has one, else its first token that says something. */
+function beginning(tokenizer: Tokenizer): string {
+  try {
+    tokenizer.encode('\n');
+    return '\n';
+  } catch {
+    return tokenizer.decode([0]);
+  }
 }

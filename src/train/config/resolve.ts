@@ -1,4 +1,5 @@
 import { badArgument } from '../../base/errors.ts';
+import type { DatasetFormat } from '../../data/node.ts';
 import type { Length } from '../budget.ts';
 import type { RunSettings } from './schema.ts';
 
@@ -38,8 +39,12 @@ export interface TokenizerConfig {
 
 export interface DataConfig {
   readonly path: readonly string[];
-  readonly format?: 'text' | 'jsonl' | 'chat' | 'prompt' | 'tokens';
+  readonly format: DatasetFormat;
   readonly field?: string;
+  readonly promptField?: string;
+  readonly completionField?: string;
+  readonly messagesField?: string;
+  readonly separator?: string;
   readonly validation: number | readonly string[];
   readonly skipBad: boolean;
   readonly rows: 'packed' | 'padded';
@@ -133,15 +138,7 @@ export function resolveRun(settings: RunSettings): RunConfig {
   return {
     model: isNew ? newModel(model, sizes) : furtherModel(model),
     tokenizer: resolveTokenizer(tokenizer, isNew),
-    data: {
-      path: typeof data.path === 'string' ? [data.path] : data.path,
-      ...(data.format && { format: data.format }),
-      ...(data.field && { field: data.field }),
-      validation:
-        typeof data.validation === 'string' ? [data.validation] : (data.validation ?? 0.05),
-      skipBad: data.skipBad ?? false,
-      rows: data.rows ?? 'packed',
-    },
+    data: resolveData(data, data.path),
     train: {
       ...lengthOf(train, dialled),
       batch: train.batch ?? sizes.batch,
@@ -173,6 +170,9 @@ type Settings<K extends keyof RunSettings> = NonNullable<RunSettings[K]>;
 function newModel(model: Settings<'model'>, sizes: Omit<Dial, 'steps'>): ModelConfig {
   const { arch = 'llama', layers = sizes.layers, width = sizes.width } = model;
   const { heads = sizes.heads, context = sizes.context } = model;
+  if (arch === 'gpt2' && model.kvHeads !== undefined && model.kvHeads !== heads) {
+    throw badArgument('run', 'model.kvHeads', model.kvHeads, `${heads}, the heads, for a gpt2`);
+  }
   return {
     arch,
     layers,
@@ -194,6 +194,24 @@ function furtherModel({ from, ...sizes }: Settings<'model'>): ModelConfig {
     sizes[key as keyof typeof sizes],
     'nothing beside model.from',
   );
+}
+
+function resolveData(
+  { path: _path, validation = 0.05, format = 'auto', skipBad, rows, ...fields }: Settings<'data'>,
+  path: string | string[],
+): DataConfig {
+  return {
+    path: listOf(path),
+    format,
+    ...(fields as Pick<DataConfig, 'field'>),
+    validation: typeof validation === 'number' ? validation : listOf(validation),
+    skipBad: skipBad ?? false,
+    rows: rows ?? 'packed',
+  };
+}
+
+function listOf(paths: string | string[]): string[] {
+  return typeof paths === 'string' ? [paths] : paths;
 }
 
 function resolveTokenizer(tokenizer: Settings<'tokenizer'>, isNew: boolean): TokenizerConfig {

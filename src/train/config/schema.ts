@@ -59,9 +59,15 @@ const tokenizer = z.strictObject({
 const data = z.strictObject({
   /** A file or a folder, or several. */
   path: z.union([text, texts], { error: 'a path or a list of paths' }).optional(),
-  format: oneOf('text', 'jsonl', 'chat', 'prompt', 'tokens').optional(),
-  /** The field of a JSONL line that holds the text. */
+  /** Default auto: by the names and the first record. */
+  format: oneOf('auto', 'text', 'jsonl', 'completion', 'chat', 'tokens').optional(),
+  /** Fields of a JSONL line: a text; a prompt and what is said to it; a conversation. */
   field: text.optional(),
+  promptField: text.optional(),
+  completionField: text.optional(),
+  messagesField: text.optional(),
+  /** Parts a raw text into documents. */
+  separator: text.optional(),
   /** A share of the data, or files of its own. */
   validation: z
     .union([share, text, texts], { error: 'a share from 0 to 0.9, or paths' })

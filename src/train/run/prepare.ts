@@ -1,49 +1,111 @@
-import { resolve } from 'node:path';
-import { BatchSampler, type BatchSource, CharacterTokenizer } from '../../data/index.ts';
-import { readTextFile } from '../../data/text-file.ts';
-import type { Llama } from '../../models/index.ts';
+import {
+  type BatchSource,
+  PackedBatches,
+  PaddedBatches,
+  type TokenDocuments,
+} from '../../data/index.ts';
+import { type DatasetCounts, loadDataset } from '../../data/node.ts';
+import { loadTokenizer, type Tokenizer } from '../../io/index.ts';
+import { loadModel, type Pretrained } from '../../models/index.ts';
 import { random } from '../../tensor/index.ts';
 import type { RunConfig } from '../config/resolve.ts';
 import { makeModel } from '../new-model.ts';
+import { newTokenizer } from './new-tokenizer.ts';
 
 /** What a run trains on what. */
-export interface Prepared {
-  readonly model: Llama;
-  readonly tokenizer: CharacterTokenizer;
+export interface Prepared extends Pretrained {
+  readonly tokenizer: Tokenizer;
+  /** Tokens of a row. */
   readonly sequence: number;
   readonly source: BatchSource;
-  readonly validation: (() => BatchSource) | undefined;
+  readonly validation: Validation | undefined;
   /** Whether the batches have weights. */
   readonly weighted: boolean;
   /** Batches in which each token comes once. */
   readonly batchesPerEpoch: number;
-  readonly about: { readonly files: readonly string[]; readonly tokens: number };
+  readonly data: { readonly train: DatasetCounts; readonly validation: DatasetCounts | undefined };
 }
 
-/** Reads the data and makes or loads the model; nothing is computed yet. */
+/** The same batches at each call. */
+export interface Validation {
+  readonly source: () => BatchSource;
+  /** How many there are. */
+  readonly batches: number;
+}
+
+/** Rows longer than this are to be asked for where a model is trained further. */
+const USUAL_SEQUENCE = 256;
+
+/**
+ * Makes or loads model and tokenizer, and reads the data; nothing is computed yet.
+ *
+ * @throws Error naming the file, and in it line and field, that cannot be used
+ */
 export async function prepare(config: RunConfig): Promise<Prepared> {
-  const files = config.data.path.map((path) => resolve(path));
-  const text = (await Promise.all(files.map((file) => readTextFile(file)))).join('\n');
-  const tokenizer = CharacterTokenizer.fromText(text);
-  if (!('arch' in config.model)) throw new Error('not yet');
-  const { batch, seed } = config.train;
-  const sequence = config.train.sequence as number;
-  random.seed(seed);
-  const { width: dim, ...sizes } = config.model;
-  const model = makeModel(tokenizer.size, { dim, ...sizes });
-  const tokens = tokenizer.encode(text);
-  const count = Math.floor(tokens.length * (config.data.validation as number));
-  const valid = count < sequence + 1 ? undefined : tokens.subarray(-count);
-  const train = valid ? tokens.subarray(0, -count) : tokens;
-  const source = new BatchSampler({ tokens: train, batch, sequence, seed });
-  return {
-    model,
-    tokenizer,
-    sequence,
-    source,
-    validation: valid && (() => new BatchSampler({ tokens: valid, batch, sequence, seed: 0 })),
-    weighted: false,
-    batchesPerEpoch: Math.ceil(train.length / (batch * sequence)),
-    about: { files, tokens: tokens.length },
+  const { train, data } = config;
+  random.seed(train.seed);
+  const base = await loadBase(config);
+  const dataset = await loadDataset({ ...data, seed: train.seed }, base.tokenizer);
+  const { tokenizer } = dataset;
+  const { model, generation } = base.pretrained ?? {
+    model: newModel(config, tokenizer.size),
+    generation: {},
   };
+  try {
+    const longest = model.config.max_position_embeddings;
+    const sequence = train.sequence ?? Math.min(USUAL_SEQUENCE, longest);
+    if (sequence > longest) {
+      throw new TypeError(
+        `run: train.sequence is ${sequence}; expected at most ${longest}, the model's longest`,
+      );
+    }
+    const batchesOf = (documents: TokenDocuments, shuffle: boolean) => {
+      const options = { documents, batch: train.batch, sequence, seed: train.seed, shuffle };
+      return data.rows === 'packed' ? new PackedBatches(options) : new PaddedBatches(options);
+    };
+    const source = batchesOf(dataset.train, true);
+    const held = dataset.validation;
+    return {
+      model,
+      tokenizer,
+      generation,
+      sequence,
+      source,
+      validation: held && {
+        source: () => batchesOf(held, false),
+        batches: Math.min(
+          train.evalBatches,
+          Math.ceil(batchesOf(held, false).rowsPerEpoch / train.batch),
+        ),
+      },
+      weighted: batchesOf(dataset.train, false).next().weights !== undefined,
+      batchesPerEpoch: Math.max(1, source.rowsPerEpoch / train.batch),
+      data: dataset.about,
+    };
+  } catch (error) {
+    model.dispose();
+    throw error;
+  }
+}
+
+async function loadBase(
+  config: RunConfig,
+): Promise<{ pretrained?: Pretrained; tokenizer: Tokenizer }> {
+  const { model, tokenizer } = config;
+  if ('from' in model) {
+    const pretrained = await loadModel(model.from);
+    if (pretrained.tokenizer) return { pretrained, tokenizer: pretrained.tokenizer };
+    pretrained.model.dispose();
+    throw new Error(
+      `model ${JSON.stringify(model.from)} has no tokenizer.json; expected one beside its weights`,
+    );
+  }
+  if (tokenizer.from !== undefined) return { tokenizer: await loadTokenizer(tokenizer.from) };
+  return { tokenizer: await newTokenizer(config) };
+}
+
+function newModel({ model }: RunConfig, vocabulary: number) {
+  if ('from' in model) throw new TypeError(`run: model.from is ${model.from}; it was to be loaded`);
+  const { width: dim, ...sizes } = model;
+  return makeModel(vocabulary, { dim, ...sizes });
 }

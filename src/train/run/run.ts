@@ -16,7 +16,7 @@ import { Trainer, type TrainingMemory } from '../trainer.ts';
 import { memoryLimit, requireFit } from './fit.ts';
 import { claimRunFolder, RUN_FILES, warnOfSmallDisk, writeConfig } from './folder.ts';
 import { type Prepared, prepare } from './prepare.ts';
-import { saveResult } from './result.ts';
+import { modelFiles, saveResult } from './result.ts';
 import { insist } from './saving.ts';
 import { scheduleOf } from './schedule.ts';
 
@@ -39,9 +39,7 @@ export interface RunOptions {
 
 /** A run before its first step. */
 export interface RunAbout {
-  readonly files: readonly string[];
-  /** Tokens of the data. */
-  readonly tokens: number;
+  readonly data: Prepared['data'];
   readonly vocabulary: number;
   readonly parameters: number;
   /** Those of them that change. */
@@ -75,6 +73,7 @@ export async function runTraining(options: RunOptions): Promise<RunOutcome> {
   const { model, sequence } = prepared;
   try {
     const checkpoint = await claimRunFolder(out, { resume, overwrite, warn });
+    model.gradientCheckpointing = train.gradientCheckpointing;
     const adapters = lora ? addLora(model, adapterOptions(lora)) : undefined;
     const run = assemble(config, prepared, adapters);
     try {
@@ -90,7 +89,7 @@ export async function runTraining(options: RunOptions): Promise<RunOutcome> {
       if (budget !== undefined) setMemoryBudget(budget);
       await writeConfig({ ...config, train: { ...train, sequence } });
       await warnOfSmallDisk(config, memory.parameters + memory.optimizer, warn);
-      const keeper = checkpointsOf(config, run, warn);
+      const keeper = checkpointsOf(config, prepared, run, warn);
       const from = checkpoint === undefined ? START : await keeper.restore(checkpoint);
       options.onStart?.({ ...aboutOf(prepared), memory, limit, out, from, checkpoint });
       const loggers = new Loggers(await loggersOf(config, from), warn);
@@ -134,7 +133,7 @@ function assemble(
 ) {
   const { train } = config;
   const { model, sequence, validation, batchesPerEpoch } = prepared;
-  const { batch, accumulate, clipNorm, evalEvery, evalBatches } = train;
+  const { batch, accumulate, clipNorm, evalEvery } = train;
   const trainable = [...model.parameters()].filter(([, p]) => p.trainable);
   const optimizer = makeOptimizer(config.optimizer, new Map(trainable));
   const trainer = new Trainer({
@@ -154,8 +153,7 @@ function assemble(
     const evaluation =
       validation &&
       new Evaluation(trainer, {
-        source: validation,
-        batches: evalBatches,
+        ...validation,
         when: measuredWhen(length, evalEvery),
       });
     // The weights under adapters never change: they need no place in checkpoints.
@@ -178,6 +176,7 @@ function measuredWhen(length: Length, every: number | undefined) {
 
 function checkpointsOf(
   config: RunConfig,
+  prepared: Prepared,
   run: ReturnType<typeof assemble>,
   warn: (message: string) => void,
 ): Checkpoints {
@@ -188,15 +187,16 @@ function checkpointsOf(
     seconds: minutes === undefined ? undefined : minutes * 60,
     keep,
     config,
+    ...(!config.lora && { files: modelFiles(prepared) }),
     warn,
   });
 }
 
-function aboutOf({ model, tokenizer, about }: Prepared) {
+function aboutOf({ model, tokenizer, data }: Prepared) {
   const parameters = [...model.parameters().values()];
   const count = (list: typeof parameters) => list.reduce((n, { size }) => n + size, 0);
   return {
-    ...about,
+    data,
     vocabulary: tokenizer.size,
     parameters: count(parameters),
     trainable: count(parameters.filter(({ trainable }) => trainable)),
