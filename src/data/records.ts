@@ -26,7 +26,8 @@ export function encodeCompletion(
   const whole = tokenizer.encode(prompt + completion, { addSpecial: true });
   // Apart is how a model meets them. Some tokenizers begin each text with a space of their own,
   // though, which the completion must not have.
-  const sound = tokenizer.decode(apart) === tokenizer.decode(whole);
+  const same = apart.length === whole.length && commonLength(apart, whole) === whole.length;
+  const sound = same || tokenizer.decode(apart) === tokenizer.decode(whole);
   const ids = withEnd(tokenizer, sound ? apart : whole);
   return { ids, weights: weightsFrom(ids, sound ? given.length : commonLength(given, whole)) };
 }

@@ -14,6 +14,17 @@ const encoder = new TextEncoder();
 /** The UTF-8 bytes of a text, one character of the alphabet each. */
 export function toByteAlphabet(text: string): string {
   let letters = '';
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    // Most texts are mostly ASCII, and an encoder for each word is slow.
+    if (code >= 0x80) return letters + otherLetters(text.slice(index));
+    letters += CHARACTER_OF_BYTE[code];
+  }
+  return letters;
+}
+
+function otherLetters(text: string): string {
+  let letters = '';
   for (const byte of encoder.encode(text)) letters += CHARACTER_OF_BYTE[byte];
   return letters;
 }

@@ -125,24 +125,43 @@ function libraryModel(
   // Without an unknown token BPE leaves out what it cannot say.
   const mayDrop = part['type'] === 'BPE' && unknown === undefined && !suffix;
   const cut = part['type'] === 'BPE' ? safeCut(ids) : undefined;
+  const tokensOf = (piece: string): number[] => {
+    const found: number[] = [];
+    let length = 0;
+    for (const token of known._call([piece])) {
+      const id = known.tokens_to_ids.get(token) ?? unknown;
+      if (id === undefined) throw new UnknownText(token, ids.size);
+      found.push(id);
+      length += token.length;
+    }
+    if (mayDrop && length < piece.length) {
+      const missing = [...piece].find((letter) => !ids.has(letter));
+      throw new UnknownText(missing ?? piece, ids.size);
+    }
+    return found;
+  };
+  const words = new Map<string, readonly number[]>();
+  const encodeWord = (piece: string, out: number[]): void => {
+    let found = words.get(piece);
+    if (found === undefined) {
+      found = tokensOf(piece);
+      if (words.size >= WORDS_KEPT) words.clear();
+      if (piece.length <= LONGEST_KEPT) words.set(piece, found);
+    }
+    for (const id of found) out.push(id);
+  };
   return {
     ids,
     encode(piece, out) {
-      const pieces = cut === undefined ? [piece] : piece.split(cut);
-      let length = 0;
-      for (const token of known._call(pieces)) {
-        const id = known.tokens_to_ids.get(token) ?? unknown;
-        if (id === undefined) throw new UnknownText(token, ids.size);
-        out.push(id);
-        length += token.length;
-      }
-      if (mayDrop && length < piece.length) {
-        const missing = [...piece].find((letter) => !ids.has(letter));
-        throw new UnknownText(missing ?? piece, ids.size);
-      }
+      if (cut === undefined) encodeWord(piece, out);
+      else for (const word of piece.split(cut)) encodeWord(word, out);
     },
   };
 }
+
+/** A text has most words many times; the library's own cache reorders itself at each look. */
+const WORDS_KEPT = 20_000;
+const LONGEST_KEPT = 64;
 
 /**
  * Where a text can be cut without changing a bit of what BPE makes of it: before the mark of a space

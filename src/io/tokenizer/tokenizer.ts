@@ -43,6 +43,8 @@ export class HuggingFaceTokenizer implements Tokenizer {
   readonly #plainFinder: TokenFinder;
   readonly #normalizedFinder: TokenFinder;
   readonly #tokens: string[] = [];
+  /** The bytes of tokens inside a text, as they were asked for. */
+  readonly #bytes: Uint8Array[] = [];
 
   constructor(files: TokenizerFiles) {
     const { fields, tokenizer, added, templates, roles, endIds } = describeFiles(files);
@@ -110,20 +112,25 @@ export class HuggingFaceTokenizer implements Tokenizer {
       requireId(id, `ids[${index}]`);
       return this.#tokens[id] !== undefined && !(options.skipSpecial && this.#specialIds.has(id));
     });
+    const end = kept.length - 1;
     const parts = kept.map((id, index) =>
-      this.#decoder.bytesOf(this.#tokens[id], {
-        first: index === 0,
-        last: index === kept.length - 1,
-      }),
+      index > 0 && index < end
+        ? this.bytesOf(id)
+        : this.#decoder.bytesOf(this.#tokens[id], { first: index === 0, last: index === end }),
     );
     return this.#decoder.trim(decodeUtf8(parts));
   }
 
   bytesOf(id: number): Uint8Array {
     requireId(id, 'id');
-    const token = this.#tokens[id];
-    if (token === undefined) return new Uint8Array();
-    return this.#decoder.bytesOf(token, { first: false, last: false });
+    let bytes = this.#bytes[id];
+    if (bytes === undefined) {
+      const token = this.#tokens[id];
+      const inside = { first: false, last: false };
+      bytes = token === undefined ? new Uint8Array() : this.#decoder.bytesOf(token, inside);
+      if (token !== undefined) this.#bytes[id] = bytes;
+    }
+    return bytes;
   }
 
   idOf(token: string): number | undefined {

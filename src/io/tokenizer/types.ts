@@ -13,7 +13,7 @@ export interface Tokenizer {
   encode(text: string, options?: EncodeOptions): Int32Array;
   /** Bytes that are no whole character become U+FFFD. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
-  /** The bytes that a token stands for inside a text. */
+  /** The bytes that a token stands for inside a text; not to be changed. */
   bytesOf(id: number): Uint8Array;
   idOf(token: string): number | undefined;
   tokenOf(id: number): string | undefined;
