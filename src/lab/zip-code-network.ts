@@ -3,7 +3,10 @@ import { conv2d, dropout } from '../tensor/functions/index.ts';
 import { concat, full, Parameter, random, scope, type Tensor } from '../tensor/index.ts';
 
 export interface ZipCodeOptions {
-  /** Of the hidden units; the network of 1989 has tanh, at its outputs, too. */
+  /**
+   * Of the hidden units; the network of 1989 has tanh, at its outputs, too. First weights are uniform
+   * within 2.4 / inputs with tanh, as in the paper, and 2.4 / sqrt(inputs) with relu.
+   */
   readonly activation: 'tanh' | 'relu';
   /** Share of the units below H3 that are dropped in training (default 0). */
   readonly dropout?: number;
@@ -19,19 +22,25 @@ export const PADDED_SIDE = 20;
  * the paper does not say.
  */
 export class ZipCodeNetwork extends Module {
-  readonly h1w = spread(25, [12, 1, 5, 5]);
+  readonly h1w: Parameter;
   readonly h1b = level([12, 8, 8], 0);
-  readonly h2w = spread(8 * 25, [12, 8, 5, 5]);
+  readonly h2w: Parameter;
   readonly h2b = level([12, 4, 4], 0);
-  readonly h3w = spread(192, [30, 192]);
+  readonly h3w: Parameter;
   readonly h3b = level([30], 0);
-  readonly outw = spread(30, [10, 30]);
+  readonly outw: Parameter;
   readonly outb: Parameter;
   readonly #options: ZipCodeOptions;
 
   constructor(options: ZipCodeOptions) {
     super();
     this.#options = options;
+    const reach = (inputs: number) =>
+      2.4 / (options.activation === 'tanh' ? inputs : Math.sqrt(inputs));
+    this.h1w = spread(reach(25), [12, 1, 5, 5]);
+    this.h2w = spread(reach(8 * 25), [12, 8, 5, 5]);
+    this.h3w = spread(reach(192), [30, 192]);
+    this.outw = spread(reach(30), [10, 30]);
     // Nine of ten targets are -1 where the outputs are squashed.
     this.outb = level([10], options.activation === 'tanh' ? -1 : 0);
   }
@@ -55,9 +64,8 @@ export class ZipCodeNetwork extends Module {
   }
 }
 
-/** Weights uniform within 2.4 / sqrt(inputs). */
-function spread(inputs: number, shape: readonly number[]): Parameter {
-  const reach = 2.4 / Math.sqrt(inputs);
+/** Weights uniform from -reach to reach. */
+function spread(reach: number, shape: readonly number[]): Parameter {
   return held(
     scope(() =>
       random
