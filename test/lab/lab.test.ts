@@ -12,8 +12,6 @@ import {
   writePage,
 } from '../../src/lab/index.ts';
 import { curveOf, exponent, spreadText } from '../../src/lab/statistics.ts';
-import { ZipCodeNetwork } from '../../src/lab/zip-code-network.ts';
-import { random, zeros } from '../../src/tensor/index.ts';
 import { idxFile } from '../support/idx-file.ts';
 
 let folder = '';
@@ -125,21 +123,6 @@ describe('an experiment', () => {
     const report = await runExperiment(findExperiment(name), { data: folder, quick: true });
     expect(report.rows.length).toBeGreaterThan(1);
     expect(report.chart).toBeDefined();
-  });
-});
-
-describe('the network of 1989', () => {
-  test('has the parameters and shapes of the paper', async () => {
-    random.seed(1);
-    const network = new ZipCodeNetwork({ activation: 'tanh' });
-    const count = (name: string) => network.parameters().get(name)?.size ?? 0;
-    expect(count('h1w') + count('h1b')).toBe(1068);
-    expect(count('h2w') + count('h2b')).toBe(2592);
-    expect(count('h3w') + count('h3b')).toBe(5790);
-    expect(count('outw') + count('outb')).toBe(310);
-    expect(network.parameterCount()).toBe(9760);
-    const out = await network.forward(zeros([3, 1, 20, 20])).data();
-    expect(out.length).toBe(30);
   });
 });
 
