@@ -1,5 +1,6 @@
 /** Text and data for training, with what reads and writes files, which takes Node. */
 
+export { type IdxArray, readIdx } from './idx.ts';
 export * from './index.ts';
 export {
   DATASET_FORMATS,

@@ -4,7 +4,7 @@ export { type DepthSizes, sizesOfDepth } from './depth.ts';
 export { Gpt2, type Gpt2Config, gpt2Config, gptConfig } from './gpt2.ts';
 export { LeNet5 } from './lenet-5.ts';
 export { LeNet300100 } from './lenet-300-100.ts';
-export { LeNet1989 } from './lenet-1989.ts';
+export { LeNet1989, type LeNet1989Options } from './lenet-1989.ts';
 export { Llama } from './llama.ts';
 export { type LayerType, type LlamaConfig, type LlamaType, llamaConfig } from './llama-config.ts';
 export { type LSTMConfig, LSTMLanguageModel, type LSTMState, lstmConfig } from './lstm.ts';

@@ -81,6 +81,28 @@ describe('classic networks', () => {
   });
 });
 
+describe('the network of 1989', () => {
+  test('begins within 2.4 / inputs, modernised within its root', async () => {
+    const largest = async (model: LeNet1989) => {
+      const data = await model.h3.parameters().get('weight')?.value.data();
+      return Math.max(...Array.from(data ?? [], Math.abs));
+    };
+    expect(await largest(new LeNet1989())).toBeCloseTo(2.4 / 192, 3);
+    const modern = new LeNet1989({ activation: 'relu' });
+    expect(await largest(modern)).toBeCloseTo(2.4 / Math.sqrt(192), 2);
+  });
+
+  test('drops units in training alone, and gives scores with relu', async () => {
+    const model = new LeNet1989({ activation: 'relu', dropout: 0.5 });
+    const images = tensor(wave(256, 0, 1), { shape: [1, 1, 16, 16] });
+    const scores = async () => [...(await model.forward(images).data())];
+    expect(await scores()).not.toEqual(await scores());
+    model.eval();
+    expect(await scores()).toEqual(await scores());
+    expect(() => new LeNet1989({ activation: 'gelu' as 'relu' })).toThrow('expected tanh or relu');
+  });
+});
+
 /** The network of lenet.json. */
 class Net extends Module {
   readonly conv1: Conv2d;
