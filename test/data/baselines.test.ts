@@ -10,7 +10,7 @@ import {
 } from '../../src/data/index.ts';
 
 function question(skill: string, answer: string, value: string): Question {
-  return { kind: 'fact', skill, prompt: `Q: ${answer}\nA: `, answer, value };
+  return { kind: 'fact', skill, message: answer, prompt: `Q: ${answer}\nA: `, answer, value };
 }
 
 describe('majority baseline', () => {

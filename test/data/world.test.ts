@@ -58,6 +58,37 @@ describe('generateWorld', () => {
   });
 });
 
+describe('conversations', () => {
+  test('are the documents that ask, turn by turn', () => {
+    const asked = world.conversations.flat();
+    expect(asked.filter(({ role }) => role === 'assistant')).toHaveLength(world.examples.length);
+    for (const conversation of world.conversations) {
+      conversation.forEach(({ role }, turn) => {
+        expect(role).toBe(turn % 2 === 0 ? 'user' : 'assistant');
+      });
+    }
+    const answers = asked.filter(({ role }) => role === 'assistant').map(({ content }) => content);
+    expect(answers).toEqual(world.examples.map(({ answer }) => answer));
+  });
+
+  test('never hold what a held-out question says', () => {
+    const said = new Set(
+      [...world.conversations, ...world.validationConversations].flat().map((m) => m.content),
+    );
+    for (const { message } of world.questions) expect(said.has(message), message).toBe(false);
+  });
+
+  test('ask for each villager of a story', () => {
+    const stories = world.conversations.filter(([first]) => first?.content.includes('. what did'));
+    expect(stories.length).toBeGreaterThan(1000);
+    for (const story of stories) {
+      const told = story[0]?.content.split(/(?<=\.) /).slice(0, -1) ?? [];
+      const answers = story.filter(({ role }) => role === 'assistant').map((m) => m.content);
+      expect([...answers].sort()).toEqual([...told].sort());
+    }
+  });
+});
+
 describe('held-out questions', () => {
   test('are the same 200 for every seed, each asked once', () => {
     expect(world.questions).toHaveLength(200);

@@ -6,7 +6,9 @@ export interface Question {
   readonly kind: QuestionKind;
   /** A finer name within the kind, such as 'colour', 'add' or 'have'. */
   readonly skill: string;
-  /** The exact text to feed to a model; it ends where the answer begins. */
+  /** What somebody who talks with a model says: a story where there is one, and the question. */
+  readonly message: string;
+  /** The same as plain text to be continued; it ends where the answer begins. */
   readonly prompt: string;
   /** The exact text expected next, without the line end that closes it. */
   readonly answer: string;
@@ -38,11 +40,30 @@ export function promptOf(question: string, story = ''): string {
 /** An exchange as a question. */
 export function questionOf(exchange: Exchange, story = ''): Question {
   const { kind, skill, question, answer, value } = exchange;
-  return { kind, skill, prompt: promptOf(question, story), answer, value };
+  const message = messageOf(question, story);
+  return { kind, skill, message, prompt: promptOf(question, story), answer, value };
 }
 
-/** One document: a story, or none, and the exchanges that follow it. */
-export function documentOf(exchanges: readonly Exchange[], story = ''): string {
+function messageOf(question: string, story: string): string {
+  return story === '' ? question : `${story} ${question}`;
+}
+
+/** A story, or none, and the exchanges that follow it. */
+export interface WorldDocument {
+  readonly story: string;
+  readonly exchanges: readonly Exchange[];
+}
+
+/** A document as the messages of a chat. */
+export function conversationOf({ story, exchanges }: WorldDocument) {
+  return exchanges.flatMap(({ question, answer }, turn) => [
+    { role: 'user' as const, content: messageOf(question, turn === 0 ? story : '') },
+    { role: 'assistant' as const, content: answer },
+  ]);
+}
+
+/** A document as plain text. */
+export function documentOf({ story, exchanges }: WorldDocument): string {
   const lines = exchanges.map(({ question, answer }) => `${promptOf(question)}${answer}\n`);
   return `${story === '' ? '' : `${story}\n`}${lines.join('')}`;
 }

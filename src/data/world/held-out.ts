@@ -29,8 +29,8 @@ export function heldOutQuestions(): Question[] {
   return [
     ...questions,
     ...different(COUNTS.story, () => {
-      const { text, exchange } = heldOutStory(random);
-      return questionOf(exchange, text);
+      const { text, exchanges } = heldOutStory(random);
+      return questionOf(exchanges[0], text);
     }),
   ];
 }

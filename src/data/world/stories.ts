@@ -2,10 +2,10 @@ import type { SeededRandom } from '../random.ts';
 import { hashText } from '../random.ts';
 import type { Exchange } from './exchange.ts';
 
-/** A story and a question that can be answered from it. */
+/** A story and questions that can be answered from it. */
 export interface Story {
   readonly text: string;
-  readonly exchange: Exchange;
+  readonly exchanges: readonly [Exchange, ...Exchange[]];
 }
 
 const PEOPLE: readonly string[] = ['ann', 'ben', 'dan', 'eva', 'gus', 'ida', 'joe', 'kim'];
@@ -38,9 +38,9 @@ const DEEDS: readonly Deed[] = [
 
 /**
  * How many villagers a training story has. With one there is only one answer: such stories teach
- * where to look, and those of two then teach whom to look for.
+ * where to look, and the others then teach whom to look for.
  */
-const LENGTHS: readonly number[] = [1, 2, 2, 2];
+const LENGTHS: readonly number[] = [1, 2, 2, 3];
 
 /**
  * Whether two sentences never stand in the same training story, in whatever order: every eighth
@@ -50,7 +50,7 @@ export function isHeldOutPair(left: string, right: string): boolean {
   return hashText(`story ${[left, right].sort().join(' ')}`) % 8 === 0;
 }
 
-/** A story of the training kind and a question about it. */
+/** A story of the training kind, and a question about each villager in it. */
 export function trainingStory(random: SeededRandom): Story {
   return tell(random, random.pick(LENGTHS), false);
 }
@@ -70,15 +70,15 @@ function tell(random: SeededRandom, count: number, heldOut: boolean): Story {
       sentences.slice(index + 1).some((right) => isHeldOutPair(left, right)),
     );
     if (hasHeldOut === heldOut) {
-      const asked = random.integer(count);
-      const exchange: Exchange = {
+      const [first = 0, ...others] = random.shuffled([...people.keys()]);
+      const ask = (index: number): Exchange => ({
         kind: 'story',
         skill: infinitive,
-        question: `what did ${people[asked]} ${infinitive}?`,
-        answer: sentences[asked] as string,
-        value: objects[asked] as string,
-      };
-      return { text: sentences.join(' '), exchange };
+        question: `what did ${people[index]} ${infinitive}?`,
+        answer: sentences[index] as string,
+        value: objects[index] as string,
+      });
+      return { text: sentences.join(' '), exchanges: [ask(first), ...others.map(ask)] };
     }
   }
 }

@@ -1,7 +1,7 @@
 import { SeededRandom } from '../random.ts';
 import { arithmeticSplit } from './arithmetic.ts';
-import type { Exchange, Question } from './exchange.ts';
-import { documentOf, questionOf } from './exchange.ts';
+import type { Exchange, Question, WorldDocument } from './exchange.ts';
+import { conversationOf, documentOf, questionOf } from './exchange.ts';
 import { describeEntity, factSplit } from './facts.ts';
 import { heldOutQuestions } from './held-out.ts';
 import { oppositeSplit } from './opposites.ts';
@@ -13,12 +13,18 @@ export interface WorldOptions {
   readonly characters?: number;
 }
 
+/** Messages by turns, beginning with the user's. */
+export type Conversation = ReturnType<typeof conversationOf>;
+
 /** A generated corpus. */
 export interface World {
   /** The training text: documents divided by blank lines. */
   readonly train: string;
+  /** The same documents as conversations; descriptions, which nobody asks for, are not among them. */
+  readonly conversations: readonly Conversation[];
   /** Documents of the same making from another stream, a twentieth as long. */
   readonly validation: string;
+  readonly validationConversations: readonly Conversation[];
   /** Questions whose prompts never occur in either text; the same for every seed. */
   readonly questions: readonly Question[];
   /** The questions of the training text in order, for baselines. */
@@ -53,7 +59,9 @@ export function generateWorld(options: WorldOptions): World {
   validation.write(Math.ceil(characters / 20));
   return {
     train: training.text(),
+    conversations: training.conversations,
     validation: validation.text(),
+    validationConversations: validation.conversations,
     questions: heldOutQuestions(),
     examples: training.examples,
   };
@@ -95,6 +103,7 @@ class Deck<T> {
 /** Writes documents until there are enough characters. */
 class Writer {
   readonly examples: Question[] = [];
+  readonly conversations: Conversation[] = [];
   readonly #documents: string[] = [];
   readonly #random: SeededRandom;
   readonly #decks: Readonly<Record<'fact' | 'arithmetic' | 'opposite', Deck<Exchange>>>;
@@ -127,14 +136,20 @@ class Writer {
     if (kind === 'description') {
       return `${describeEntity(this.#random)}\n`;
     }
-    if (kind === 'story') {
-      const { text, exchange } = trainingStory(this.#random);
-      this.examples.push(questionOf(exchange, text));
-      return documentOf([exchange], text);
-    }
+    const document = kind === 'story' ? this.#story() : this.#exchanges(kind);
+    const { story, exchanges } = document;
+    this.examples.push(...exchanges.map((exchange) => questionOf(exchange, story)));
+    this.conversations.push(conversationOf(document));
+    return documentOf(document);
+  }
+
+  #story(): WorldDocument {
+    const { text, exchanges } = trainingStory(this.#random);
+    return { story: text, exchanges };
+  }
+
+  #exchanges(kind: 'fact' | 'arithmetic' | 'opposite'): WorldDocument {
     const count = 1 + this.#random.integer(2);
-    const exchanges = Array.from({ length: count }, () => this.#decks[kind].deal());
-    this.examples.push(...exchanges.map((exchange) => questionOf(exchange)));
-    return documentOf(exchanges);
+    return { story: '', exchanges: Array.from({ length: count }, () => this.#decks[kind].deal()) };
   }
 }
