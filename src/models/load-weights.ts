@@ -11,7 +11,8 @@ import { type QuantizationConfig, schemeOf } from './quantization-config.ts';
 import type { CausalLM } from './types.ts';
 
 /** Types that weights may have in memory; arithmetic is in f32 whichever it is. */
-export type WeightType = 'f32' | 'bf16' | 'f16';
+export type WeightType = (typeof WEIGHT_TYPES)[number];
+export const WEIGHT_TYPES = ['f32', 'bf16', 'f16'] as const;
 
 export interface LoadWeightsOptions extends Pick<Architecture, 'nameOf'> {
   readonly dtype: WeightType;

@@ -1,11 +1,13 @@
+import { badArgument } from '../base/errors.ts';
 import { type FetchOptions, fetchSource } from '../io/fetch-source.ts';
 import { folderSource, isFolder } from '../io/files.ts';
+import { url } from '../io/slow-modules.ts';
 import { type FileSource, readJsonFrom } from '../io/source.ts';
 import type { InitOptions } from '../nn/index.ts';
 import type { DeviceChoice } from '../tensor/index.ts';
 import { architectureOf } from './architectures.ts';
 import { generationFromJson } from './generation-defaults.ts';
-import { loadWeights, type WeightType } from './load-weights.ts';
+import { loadWeights, WEIGHT_TYPES, type WeightType } from './load-weights.ts';
 import { quantizationOf } from './quantization-config.ts';
 import { tokenizerOf } from './tokenizer-files.ts';
 import type { CausalLM, Pretrained } from './types.ts';
@@ -25,8 +27,8 @@ export interface LoadOptions {
  * Loads a model as HuggingFace's libraries save it: config.json, weights in safetensors, tokenizer and
  * generation_config.json where there are any.
  *
- * @param place a folder (in Node), an address that begins with http (a string or a URL), or any
- *   source of files, such as `memorySource`
+ * @param place a folder (a path or file: URL, in Node), an address that begins with http (a string or
+ *   a URL), or any source of files, such as `memorySource`
  * @example const { model, tokenizer, generation } = await loadModel('my-model');
  * @throws Error that names the file and what is wrong with it: an architecture or a setting that is
  *   not supported, a tensor that is missing, too much or of another shape
@@ -35,14 +37,13 @@ export async function loadModel(
   place: string | URL | FileSource,
   options: LoadOptions = {},
 ): Promise<Pretrained> {
+  const { dtype = 'f32' } = options;
+  if (!WEIGHT_TYPES.includes(dtype)) {
+    throw badArgument('loadModel', 'dtype', dtype, WEIGHT_TYPES.join(', '));
+  }
   const source = await sourceOf(place, options.fetch);
   const config = await readJsonFrom(source, 'config.json');
-  if (config === undefined) {
-    throw new Error(
-      `${JSON.stringify(source.pathOf('config.json'))} does not exist; expected a folder with ` +
-        'config.json and model.safetensors, as transformers or saveModel writes it',
-    );
-  }
+  if (config === undefined) throw await noConfig(source);
   const model = await buildModel(source, config, options);
   try {
     const settings = await readJsonFrom(source, 'generation_config.json');
@@ -82,14 +83,26 @@ async function sourceOf(
   place: string | URL | FileSource,
   fetched: FetchOptions | undefined,
 ): Promise<FileSource> {
-  if (typeof place !== 'string') {
-    return place instanceof URL ? fetchSource(place, fetched) : place;
+  if (place instanceof URL) {
+    if (place.protocol !== 'file:') return fetchSource(place, fetched);
+    return sourceOf(url().fileURLToPath(place), fetched);
   }
+  if (typeof place !== 'string') return place;
   if (/^https?:\/\//.test(place)) return fetchSource(place, fetched);
   if (await isFolder(place)) return folderSource(place);
   throw new Error(
     `model ${JSON.stringify(place)} is no folder; expected one with config.json and ` +
       'model.safetensors, as `tersor train --out`, saveModel or transformers writes it',
+  );
+}
+
+async function noConfig(source: FileSource): Promise<Error> {
+  const adapter = await source.open('adapter_config.json');
+  await adapter?.close();
+  return new Error(
+    `${JSON.stringify(source.pathOf('config.json'))} does not exist; expected a folder with ` +
+      'config.json and model.safetensors, as transformers or saveModel writes it' +
+      (adapter ? '. This one holds an adapter: load its base model, then loadAdapter' : ''),
   );
 }
 

@@ -143,6 +143,12 @@ describe('a config.json', () => {
   });
 });
 
+test('a type that weights cannot have in memory is refused', async () => {
+  await expect(loadModel(saved, { dtype: 'i8' as 'f32' })).rejects.toThrow(
+    'loadModel: dtype is "i8"; expected f32, bf16, f16',
+  );
+});
+
 describe('a generation_config.json', () => {
   test.each([
     [{ temperature: 'hot' }, 'temperature is "hot"; expected a number > 0'],
@@ -225,6 +231,12 @@ describeWithFixtures('architectures that are not known', (fixtures) => {
       );
     },
   );
+
+  test('adapters are loaded into their base', async () => {
+    await expect(loadModel(join(fixtures, 'models', 'llama-lora-qv'))).rejects.toThrow(
+      'This one holds an adapter: load its base model, then loadAdapter',
+    );
+  });
 
   test('a llama whose linear layers are others', async () => {
     await expect(loadModel(join(fixtures, 'models', 'llama-bitlinear'))).rejects.toThrow(

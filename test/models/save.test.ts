@@ -1,6 +1,7 @@
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { folderSource } from '../../src/io/files.ts';
 import { openCheckpoint } from '../../src/io/index.ts';
@@ -137,6 +138,14 @@ describe('saved and loaded again', () => {
     addLora(model, { r: 2 });
     await expect(saveModel(newFolder(), { model })).rejects.toThrow('LoRA adapters; merge them');
     removeLora(model);
+  });
+
+  test('by the URL of its folder', async () => {
+    const model = sampleLlama();
+    const folder = newFolder();
+    await saveModel(folder, { model });
+    const { model: back } = await loadModel(pathToFileURL(`${folder}/`));
+    expect(await valuesOf(back)).toEqual(await valuesOf(model));
   });
 
   test('loading draws no random numbers', async () => {
