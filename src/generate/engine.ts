@@ -32,8 +32,8 @@ const SHARED_PIECE = 32;
 
 /**
  * An engine that answers many requests at the same time with one model (continuous batching, Yu et
- * al. 2022): see the README of this room. The model stays the caller's; sampling that a request
- * leaves open is by `generation`.
+ * al. 2022): see the README of this room. The model stays the caller's and runs in the mode that it is
+ * in (`model.eval()` turns dropout off); sampling that a request leaves open is by `generation`.
  *
  * @throws TypeError for a model without caches or tokenizer, by name
  */

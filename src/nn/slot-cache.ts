@@ -33,7 +33,7 @@ export class SlotCache {
   readonly slots: number;
   readonly capacity: number;
   readonly #rows: number;
-  readonly #layers: readonly { readonly keys: Cell; readonly values: Cell }[];
+  readonly #layers: readonly Layer[];
 
   constructor(options: SlotCacheOptions) {
     const { layers, slots, capacity } = options;
@@ -50,12 +50,13 @@ export class SlotCache {
     this.capacity = capacity;
     this.#rows = Math.ceil(capacity / TILE) * TILE;
     const cell = ({ heads, size }: LayerShape, name: string) => {
-      const empty = zeros([slots * this.#rows, heads, size], options);
+      const empty = zeros([slots * heads * this.#rows, size], options);
       const made = new Cell(empty, name);
       empty.dispose();
       return made;
     };
     this.#layers = layers.map((layer, i) => ({
+      heads: layer.heads,
       keys: cell(layer, `keys of layer ${i}`),
       values: cell(layer, `values of layer ${i}`),
     }));
@@ -89,62 +90,50 @@ export class SlotCache {
     }
     const offset = limited(starts, this.#rows - time);
     const positions = arange(time, { device: slots.device }).add(offset.unsqueeze(1));
-    const place: Place = {
-      batch,
-      time,
-      table: limited(slots, this.slots - 1).unsqueeze(1),
-      offset,
-      rows: this.#rowsOf(slots, positions).reshape([batch * time, 1, 1]),
-    };
-    const layers = this.#layers.map(
-      ({ keys, values }): LayerCache => ({
-        attend: (q, k, v, options) => this.#attend(q, [keys, k], [values, v], place, options),
-      }),
-    );
+    const table = limited(slots, this.slots - 1).unsqueeze(1);
+    const layers = this.#layers.map((layer): LayerCache => {
+      const update = (cell: Cell, x: Tensor) => this.#update(layer, cell, slots, positions, x);
+      return {
+        attend: (q, k, v, { enableGqa: _, ...options }: CachedAttentionOptions = {}) =>
+          pagedAttention(q, update(layer.keys, k), update(layer.values, v), table, {
+            ...options,
+            isCausal: true,
+            queryOffset: offset,
+          }),
+      };
+    });
     return { positions: limited(positions, this.capacity - 1), layers };
+  }
+
+  /**
+   * Puts x [batch, heads, time, size] at positions [batch or 1, time] of slots [batch].
+   *
+   * @returns all that the cell holds, [slots, rows, heads, size]: a slot is a block of a pool
+   */
+  #update({ heads }: Layer, cell: Cell, slots: Tensor, positions: Tensor, x: Tensor): Tensor {
+    const [, size] = cell.shape as readonly number[];
+    const options = { device: slots.device };
+    const slot = limited(slots, this.slots - 1).reshape([-1, 1, 1]);
+    const head = slot.mul(heads).add(arange(heads, options).unsqueeze(1));
+    const rows = head.mul(this.#rows).add(positions.unsqueeze(1));
+    const count = rows.size as number;
+    const index = limited(rows.reshape([count, 1]), this.slots * heads * this.#rows - 1);
+    const next = cell.value.scatter(0, index.expand([count, size]), x.reshape([count, size]));
+    cell.set(next);
+    return next.reshape([this.slots, heads, this.#rows, size]).transpose(1, 2);
   }
 
   /** Empties slots, i32 [batch]: what a failed step has put there would be seen through a mask. */
   clear(slots: Tensor): void {
     const [batch] = slots.shape as readonly number[];
-    const rows = this.#rowsOf(slots, arange(this.#rows, { device: slots.device }).unsqueeze(0));
-    const count = batch * this.#rows;
-    for (const cell of this.cells) {
-      const shape = [count, ...(cell.shape.slice(1) as readonly number[])];
-      const empty = zeros(shape, { device: slots.device });
-      cell.set(cell.value.scatter(0, rows.reshape([count, 1, 1]).expand(shape), empty));
+    const options = { device: slots.device };
+    const all = arange(this.#rows, options).unsqueeze(0);
+    for (const layer of this.#layers) {
+      for (const cell of [layer.keys, layer.values]) {
+        const empty = zeros([batch, layer.heads, this.#rows, cell.shape[1] as number], options);
+        this.#update(layer, cell, slots, all, empty);
+      }
     }
-  }
-
-  /** Rows of the pool, [batch, time], of positions [batch or 1, time] in slots [batch]. */
-  #rowsOf(slots: Tensor, positions: Tensor): Tensor {
-    const first = limited(slots, this.slots - 1)
-      .mul(this.#rows)
-      .unsqueeze(1);
-    return limited(first.add(positions), this.slots * this.#rows - 1);
-  }
-
-  #attend(
-    q: Tensor,
-    keys: readonly [Cell, Tensor],
-    values: readonly [Cell, Tensor],
-    place: Place,
-    options: CachedAttentionOptions = {},
-  ): Tensor {
-    const { batch, time, table, offset, rows } = place;
-    const update = ([cell, x]: readonly [Cell, Tensor]): Tensor => {
-      const [, heads, size] = cell.shape as readonly number[];
-      const flat = x.transpose(1, 2).reshape([batch * time, heads, size]);
-      const next = cell.value.scatter(0, rows.expand(flat.shape), flat);
-      cell.set(next);
-      return next.reshape([this.slots, this.#rows, heads, size]);
-    };
-    const { enableGqa: _, ...settings } = options;
-    return pagedAttention(q, update(keys), update(values), table, {
-      ...settings,
-      isCausal: true,
-      queryOffset: offset,
-    });
   }
 
   dispose(): void {
@@ -152,15 +141,11 @@ export class SlotCache {
   }
 }
 
-interface Place {
-  readonly batch: number;
-  readonly time: number;
-  /** i32 [batch, 1]: a slot is one block of the pool. */
-  readonly table: Tensor;
-  /** i32 [batch] */
-  readonly offset: Tensor;
-  /** i32 [batch x time, 1, 1]: rows of the pool that the tokens take. */
-  readonly rows: Tensor;
+interface Layer {
+  readonly heads: number;
+  /** [slots x heads x rows, size]: the positions of a head lie one after the other. */
+  readonly keys: Cell;
+  readonly values: Cell;
 }
 
 /** An index that the compiler knows to be one of 0 .. last: it needs no check, so nothing can fail. */

@@ -165,8 +165,13 @@ test('places outside the cache are moved to its ends, and sizes are checked', as
     const cache = new SlotCache({ layers, slots: 2, capacity: CONTEXT, device });
     const { run } = stepper(device, model(device), cache);
     const [inside] = await run([[1, 0, 3]]);
+    await run([[1, 0, 4]]);
     const [beyond] = await run([[9, -5, 3]]);
     expect(beyond).toEqual(inside);
+    const [first] = await run([[0, 0, 3]]);
+    await run([[0, 0, 4]]);
+    expect(first).toEqual(inside);
+    expect((await run([[-3, -5, 3]]))[0]).toEqual(first);
     expect(() => new SlotCache({ layers, slots: 0, capacity: 4 })).toThrow('slots is 0');
     const slots = tensor([0], { dtype: 'i32', device });
     expect(() => cache.state(slots, slots, CONTEXT + 1)).toThrow('time is 71');
