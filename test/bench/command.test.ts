@@ -40,13 +40,14 @@ describe('the command', () => {
       'decode',
       'compile',
       'train-step',
+      'serve',
     ]);
   });
 
   test.each([
     [
       ['nonsense'],
-      'Allowed choices are gemm, elementwise, attention, decode, compile, train-step, all',
+      'Allowed choices are gemm, elementwise, attention, decode, compile, train-step, serve, all',
     ],
     [['gemm', '--device', 'toaster'], 'Allowed choices are wasm'],
     [['gemm', '--rounds', '0'], 'Expected an integer from 1'],
