@@ -40,13 +40,14 @@ describe('the command', () => {
       'decode',
       'compile',
       'train-step',
+      'serve',
     ]);
   });
 
   test.each([
     [
       ['nonsense'],
-      'Allowed choices are gemm, elementwise, attention, decode, compile, train-step, all',
+      'Allowed choices are gemm, elementwise, attention, decode, compile, train-step, serve, all',
     ],
     [['gemm', '--device', 'toaster'], 'Allowed choices are wasm'],
     [['gemm', '--rounds', '0'], 'Expected an integer from 1'],
@@ -180,18 +181,15 @@ describe('the reference training step', () => {
   });
 
   test('trains, in a small form', async () => {
-    const { config } = REFERENCE;
     const small = {
-      config: {
-        ...config,
+      config: llamaConfig({
         vocab_size: 16,
         hidden_size: 8,
-        head_dim: 4,
         intermediate_size: 12,
-        num_attention_heads: 2,
-        num_key_value_heads: 2,
         num_hidden_layers: 1,
-      },
+        num_attention_heads: 2,
+        tie_word_embeddings: false,
+      }),
       batch: 2,
       time: 4,
     };
