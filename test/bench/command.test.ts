@@ -14,6 +14,7 @@ import {
   REFERENCE,
   WIDE_REFERENCE,
 } from '../../src/bench/reference-model.ts';
+import { runServe } from '../../src/bench/serve.ts';
 import { useThreads } from '../../src/bench/threads.ts';
 import { runNode } from '../support/npm.ts';
 import { ROOT } from '../support/source-tree.ts';
@@ -38,6 +39,7 @@ describe('the command', () => {
       'decode',
       'compile',
       'train-step',
+      'serve',
     ]);
   });
 
@@ -116,6 +118,13 @@ describe('the benches', () => {
       else expect(grown).toBeCloseTo(result.value / results[i - 1].value / 4, 1);
       expect(result.more?.['extra MiB']).toBeGreaterThan(0);
     }
+  });
+
+  test('measure the server beside its engine', async () => {
+    const small = { dim: 16, layers: 1, heads: 2, tokens: 8 };
+    const results = await Array.fromAsync(runServe(FAST, small));
+    expect(results.map((m) => m.case)).toEqual(['streamed answers of 8 tokens, d 16, 1 layers']);
+    expect(results[0].more?.['of the engine']).toBeGreaterThan(0);
   });
 
   test('count the time of an import', async () => {
