@@ -5,7 +5,14 @@ import { topological } from '../../ir/graph/traverse.ts';
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import { KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
 import { kernelCost } from '../../ir/kernel/cost.ts';
-import { atomIndex, constant, type Index, mentions, ZERO } from '../../ir/kernel/index-expr.ts';
+import {
+  add,
+  atomIndex,
+  constant,
+  type Index,
+  mentions,
+  ZERO,
+} from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Kernel, Mask } from '../../ir/kernel/types.ts';
 import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
 import type { CallResult } from '../kernels/call-template.ts';
@@ -19,6 +26,7 @@ import { TEMPLATES } from '../kernels/templates.ts';
 import { hasFewRows, opClass } from '../op-class.ts';
 import { fusedCosts } from '../schedule/cost.ts';
 import { axisLoops, axisRuns, indexOfRuns } from './axis-runs.ts';
+import { type ConcatParts, concatParts } from './concat-parts.ts';
 import { ExpressionLowering, splitIndex } from './expression.ts';
 import { isFlat, loopOver, vectorAxis } from './map-kernel.ts';
 import { hasMask, linearIndex, pushIndex } from './movement.ts';
@@ -169,6 +177,8 @@ function mapKernel(plan: KernelPlan, options: LowerOptions): LoweredKernel {
       shape.map((_, axis) => (axis === at ? i : ZERO)),
     );
   }
+  const joined = plan.roots.length === 1 ? concatParts(first) : undefined;
+  if (joined && !hasReduction(options)(first)) return concatKernel(plan, options, joined);
   const axis = vectorAxis(shape);
   const same = (index: readonly Index[]) => index;
   const vector = mapOver(plan, options, shape, axis, same);
@@ -176,6 +186,19 @@ function mapKernel(plan: KernelPlan, options: LowerOptions): LoweredKernel {
   // Vectors run along the result or along what is reduced, whichever reads memory evenly.
   const single = mapOver(plan, options, shape, -1, same);
   return weight(single.kernel) < weight(vector.kernel) ? single : vector;
+}
+
+/** Loops of its own for each part: nothing is asked at the places of the others. */
+function concatKernel(plan: KernelPlan, options: LowerOptions, joined: ConcatParts): LoweredKernel {
+  const [root] = plan.stored;
+  return buildWith(plan, options, ({ b, lowering, outs }) => {
+    for (const { start, node } of joined.parts) {
+      loopOver(b, node.shape, vectorAxis(node.shape), 'thread', (place) => {
+        const at = place.map((i, axis) => (axis === joined.axis ? add(i, constant(start)) : i));
+        b.store(outs[0], linearIndex(at, root.shape), lowering.evaluateToStore(node, place));
+      });
+    }
+  });
 }
 
 function weight(kernel: Kernel): number {
