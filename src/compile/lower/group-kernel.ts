@@ -13,7 +13,7 @@ import {
   mentions,
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
-import type { Buffer, Kernel, Mask } from '../../ir/kernel/types.ts';
+import type { Buffer, Kernel, Mask, Value } from '../../ir/kernel/types.ts';
 import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
 import type { CallResult } from '../kernels/call-template.ts';
 import { buildGemm, type Gemm } from '../kernels/gemm.ts';
@@ -31,6 +31,7 @@ import { ExpressionLowering, splitIndex } from './expression.ts';
 import { isFlat, loopOver, vectorAxis } from './map-kernel.ts';
 import { hasMask, linearIndex, pushIndex } from './movement.ts';
 import { findRowCaches, type RowCache } from './row-cache.ts';
+import { identityValue, lowerBinary } from './scalar.ts';
 
 /** The part of a group that lowering needs (the scheduler makes it). */
 export interface KernelPlan {
@@ -177,7 +178,7 @@ function mapKernel(plan: KernelPlan, options: LowerOptions): LoweredKernel {
       shape.map((_, axis) => (axis === at ? i : ZERO)),
     );
   }
-  const joined = plan.roots.length === 1 ? concatParts(first) : undefined;
+  const joined = plan.roots.length === 1 ? concatParts(first, options.hasBuffer) : undefined;
   if (joined && !hasReduction(options)(first)) return concatKernel(plan, options, joined);
   const axis = vectorAxis(shape);
   const same = (index: readonly Index[]) => index;
@@ -195,10 +196,16 @@ function concatKernel(plan: KernelPlan, options: LowerOptions, joined: ConcatPar
     for (const { start, node } of joined.parts) {
       loopOver(b, node.shape, vectorAxis(node.shape), 'thread', (place) => {
         const at = place.map((i, axis) => (axis === joined.axis ? add(i, constant(start)) : i));
-        b.store(outs[0], linearIndex(at, root.shape), lowering.evaluateToStore(node, place));
+        const value = lowering.evaluateToStore(node, place);
+        const stored = joined.summed ? lowerBinary(b, 'add', value, zero(b, value)) : value;
+        b.store(outs[0], linearIndex(at, root.shape), stored);
       });
     }
   });
+}
+
+function zero(b: KernelBuilder, like: Value): Value {
+  return identityValue(b, like.dtype, 0);
 }
 
 function weight(kernel: Kernel): number {
