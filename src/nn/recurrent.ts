@@ -1,6 +1,14 @@
 import { badArgument } from '../base/errors.ts';
 import { formatShape } from '../ir/shape.ts';
-import { customGradient, type Parameter, stack, type Tensor, zeros } from '../tensor/index.ts';
+import {
+  concat,
+  customGradient,
+  type Parameter,
+  stack,
+  type Tensor,
+  vjp,
+  zeros,
+} from '../tensor/index.ts';
 import { Dropout } from './dropout.ts';
 import { fanUniform } from './init.ts';
 import { Module } from './module.ts';
@@ -36,9 +44,9 @@ type Parts = readonly Tensor[];
  * begin uniform within 1 / sqrt(hidden).
  *
  * The steps are unrolled into the graph, so every length is a program of its own, and compiling takes
- * some milliseconds for each step and layer (several seconds for a thousand): cut long texts into
- * pieces of some hundred steps and hand the state from piece to piece (truncated back-propagation
- * through time). Joining the outputs, and the gradient by x, takes time by the square of the length.
+ * some tens of milliseconds for each step and layer: cut long texts into pieces of some hundred steps
+ * and hand the state from piece to piece (truncated back-propagation through time). Products by
+ * inputs, and all gradients of weights, are one product for all steps.
  */
 abstract class Recurrent extends Module {
   readonly [name: `weight_${string}`]: Parameter;
@@ -91,17 +99,13 @@ abstract class Recurrent extends Module {
     ).flat();
   }
 
-  /** One step: x [batch, in], parts of the state [batch, hidden] to the new ones, the output first. */
-  protected abstract step(x: Tensor, state: Parts, weights: Weights): Parts;
-
-  /** x W_ih' + b_ih and h W_hh' + b_hh, each [batch, gates * hidden]. */
-  protected products(
-    x: Tensor,
-    h: Tensor,
-    { ih, hh, bih, bhh }: Weights,
-  ): readonly [Tensor, Tensor] {
-    return [x.linear(ih.value, bih?.value), h.linear(hh.value, bhh?.value)];
-  }
+  /**
+   * One step from the products W_ih x + b_ih and W_hh h + b_hh, each [batch, gates * hidden].
+   *
+   * @param state parts [batch, hidden]
+   * @returns the new parts, the output first
+   */
+  protected abstract step(input: Tensor, past: Tensor, state: Parts): Parts;
 
   /** @param given the parts of the state; those missing are zeros */
   protected run(x: Tensor, given: readonly (Tensor | undefined)[]) {
@@ -124,28 +128,24 @@ abstract class Recurrent extends Module {
       }
       return part ?? zeros(shape, { device: x.device });
     });
-    let sequence: readonly Tensor[] = x.unbind(timeAxis);
-    if (sequence.length === 0) throw badArgument(name, 'time', 0, 'at least one step');
+    if (x.shape[timeAxis] === 0) throw badArgument(name, 'time', 0, 'at least one step');
+    let sequence = this.batchFirst ? x.transpose(0, 1) : x;
+    let outputs: Tensor[] = [];
     const ends: Parts[] = [];
-    let outputs: (readonly Tensor[])[] = [];
     runs.forEach(({ suffix, layer, reverse }, i) => {
       const start = starts.map((part) => part.select(0, i));
       const scanned = this.#scan(sequence, start, this.#weights(suffix), reverse);
       ends.push(scanned.end);
-      outputs.push(scanned.outputs);
-      if (i + 1 < runs.length && runs[i + 1].layer === layer) return;
-      sequence = joined(outputs);
-      if (i + 1 < runs.length) sequence = sequence.map((y) => this.dropout.forward(y));
+      outputs.push(scanned.output);
+      const next = runs[i + 1];
+      if (next?.layer === layer) return;
+      const joined = outputs.length === 1 ? outputs[0] : concat(outputs, 2);
+      sequence = next ? this.dropout.forward(joined) : joined;
       outputs = [];
     });
     return {
-      output: stackSteps(sequence, timeAxis),
-      ends: starts.map((_, part) =>
-        stackSteps(
-          ends.map((end) => end[part]),
-          0,
-        ),
-      ),
+      output: this.batchFirst ? sequence.transpose(0, 1) : sequence,
+      ends: starts.map((_, part) => stack(ends.map((end) => end[part]))),
     };
   }
 
@@ -158,38 +158,66 @@ abstract class Recurrent extends Module {
     };
   }
 
-  #scan(sequence: readonly Tensor[], start: Parts, weights: Weights, reverse: boolean) {
-    const outputs: Tensor[] = [];
-    let state = start;
-    for (const x of reverse ? sequence.toReversed() : sequence) {
-      state = this.step(x, state, weights);
-      outputs.push(state[0]);
-    }
-    return { end: state, outputs: reverse ? outputs.reverse() : outputs };
+  /** One layer in one direction over a sequence [time, batch, in]. */
+  #scan(sequence: Tensor, start: Parts, { ih, hh, bih, bhh }: Weights, reverse: boolean) {
+    const time = sequence.shape[0] as number;
+    const at = (k: number) => (reverse ? time - 1 - k : k);
+    const run = (inputs: Tensor, weight: Tensor, rest: Parts): Unrolled => {
+      const bias = bhh ? rest[0] : undefined;
+      const states: Parts[] = [bhh ? rest.slice(1) : rest];
+      const parts = inputs.unbind(0);
+      const products: Tensor[] = [];
+      for (let k = 0; k < time; k++) {
+        const state = states[k];
+        products.push(state[0].linear(weight, bias));
+        states.push(this.step(parts[at(k)], products[k], state));
+      }
+      return { parts, products, states };
+    };
+    /** Outputs in the order of time, then what else the last state holds: [time + rest, batch, hidden] */
+    const pack = ({ states }: Unrolled) => {
+      const outputs = states.slice(1).map(([h]) => h);
+      return stack([...(reverse ? outputs.reverse() : outputs), ...states[time].slice(1)]);
+    };
+    // Derived step by step, each weight would get a sum of as many products as there are steps, and
+    // the inputs a sum of as many padded parts.
+    const backward = (upstream: Tensor, [inputs, weight, ...rest]: Tensor[]) => {
+      const { parts, products, states } = run(inputs, weight, rest);
+      const ups = upstream.unbind(0);
+      const [begin] = states;
+      const grads = vjp(
+        [...states.slice(1).map(([h]) => h), ...states[time].slice(1)],
+        [...states.slice(1).map((_, k) => ups[at(k)]), ...ups.slice(time)],
+        [...parts, ...products, ...begin],
+      );
+      const byProduct = stack(grads.slice(time, 2 * time)); // [time, batch, rows], in order of steps
+      const before = stack(states.slice(0, time).map(([h]) => h));
+      const flat = (x: Tensor) => x.reshape([-1, x.shape[2]]);
+      return [
+        stack(grads.slice(0, time)),
+        flat(byProduct).transpose().matmul(flat(before)),
+        ...(bhh ? [byProduct.sum([0, 1])] : []),
+        ...grads.slice(2 * time),
+      ];
+    };
+    const packed = customGradient(
+      (inputs: Tensor, weight: Tensor, ...rest: Tensor[]) => pack(run(inputs, weight, rest)),
+      (upstream, inputs) => backward(upstream, inputs),
+    )(sequence.linear(ih.value, bih?.value), hh.value, ...(bhh ? [bhh.value] : []), ...start);
+    const last = packed.select(0, at(time - 1));
+    const others = start.slice(1).map((_, i) => packed.select(0, time + i));
+    return { output: packed.narrow(0, 0, time), end: [last, ...others] };
   }
 }
 
-/** The outputs of both directions side by side, at each step. */
-function joined(directions: readonly (readonly Tensor[])[]): readonly Tensor[] {
-  const [forwards, backwards] = directions;
-  if (!backwards) return forwards;
-  return forwards.map((y, t) => {
-    const [batch, size] = y.shape as readonly number[];
-    // Stacked, not concatenated: an element then asks for its direction once.
-    return stackSteps([y, backwards[t]], 1).reshape([batch, 2 * size]);
-  });
-}
-
-/**
- * Tensors along a new axis. Its gradient takes the parts straight out; derived, each part's would pass
- * the choices between all that come after it.
- */
-function stackSteps(parts: readonly Tensor[], axis: number): Tensor {
-  if (parts.length === 1) return parts[0].unsqueeze(axis);
-  return customGradient(
-    (...list: Tensor[]) => stack(list, axis),
-    (upstream) => upstream.unbind(axis),
-  )(...parts);
+/** The steps of a layer in one direction. */
+interface Unrolled {
+  /** Of the inputs, by time. */
+  readonly parts: Parts;
+  /** Of the state, by step. */
+  readonly products: Parts;
+  /** Before the first step, and after each. */
+  readonly states: readonly Parts[];
 }
 
 /** What a recurrent layer gives back. */
@@ -223,8 +251,7 @@ export class RNN extends Recurrent {
     return { output, h: ends[0] };
   }
 
-  protected override step(x: Tensor, [h]: Parts, weights: Weights): Parts {
-    const [input, past] = this.products(x, h, weights);
+  protected override step(input: Tensor, past: Tensor): Parts {
     const sum = input.add(past);
     return [this.#nonlinearity === 'tanh' ? sum.tanh() : sum.relu()];
   }
@@ -245,11 +272,11 @@ export class GRU extends Recurrent {
     return { output, h: ends[0] };
   }
 
-  protected override step(x: Tensor, [h]: Parts, weights: Weights): Parts {
-    const [input, past] = this.products(x, h, weights).map((y) => y.chunk(3, 1));
-    const reset = input[0].add(past[0]).sigmoid();
-    const update = input[1].add(past[1]).sigmoid();
-    const fresh = input[2].add(reset.mul(past[2])).tanh();
+  protected override step(input: Tensor, past: Tensor, [h]: Parts): Parts {
+    const [x, y] = [input.chunk(3, 1), past.chunk(3, 1)];
+    const reset = x[0].add(y[0]).sigmoid();
+    const update = x[1].add(y[1]).sigmoid();
+    const fresh = x[2].add(reset.mul(y[2])).tanh();
     return [fresh.add(update.mul(h.sub(fresh)))];
   }
 }
@@ -272,8 +299,7 @@ export class LSTM extends Recurrent {
     return { output, h: ends[0], c: ends[1] };
   }
 
-  protected override step(x: Tensor, [h, c]: Parts, weights: Weights): Parts {
-    const [input, past] = this.products(x, h, weights);
+  protected override step(input: Tensor, past: Tensor, [, c]: Parts): Parts {
     const [i, f, g, o] = input.add(past).chunk(4, 1);
     const cell = f.sigmoid().mul(c).add(i.sigmoid().mul(g.tanh()));
     return [o.sigmoid().mul(cell.tanh()), cell];

@@ -5,8 +5,15 @@ import { topological } from '../../ir/graph/traverse.ts';
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import { KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
 import { kernelCost } from '../../ir/kernel/cost.ts';
-import { atomIndex, constant, type Index, mentions, ZERO } from '../../ir/kernel/index-expr.ts';
-import type { Buffer, Kernel, Mask } from '../../ir/kernel/types.ts';
+import {
+  add,
+  atomIndex,
+  constant,
+  type Index,
+  mentions,
+  ZERO,
+} from '../../ir/kernel/index-expr.ts';
+import type { Buffer, Kernel, Mask, Value } from '../../ir/kernel/types.ts';
 import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
 import type { CallResult } from '../kernels/call-template.ts';
 import { buildGemm, type Gemm } from '../kernels/gemm.ts';
@@ -19,10 +26,12 @@ import { TEMPLATES } from '../kernels/templates.ts';
 import { hasFewRows, opClass } from '../op-class.ts';
 import { fusedCosts } from '../schedule/cost.ts';
 import { axisLoops, axisRuns, indexOfRuns } from './axis-runs.ts';
+import { type ConcatParts, concatParts } from './concat-parts.ts';
 import { ExpressionLowering, splitIndex } from './expression.ts';
 import { isFlat, loopOver, vectorAxis } from './map-kernel.ts';
 import { hasMask, linearIndex, pushIndex } from './movement.ts';
 import { findRowCaches, type RowCache } from './row-cache.ts';
+import { identityValue, lowerBinary } from './scalar.ts';
 
 /** The part of a group that lowering needs (the scheduler makes it). */
 export interface KernelPlan {
@@ -169,6 +178,8 @@ function mapKernel(plan: KernelPlan, options: LowerOptions): LoweredKernel {
       shape.map((_, axis) => (axis === at ? i : ZERO)),
     );
   }
+  const joined = plan.roots.length === 1 ? concatParts(first, options.hasBuffer) : undefined;
+  if (joined && !hasReduction(options)(first)) return concatKernel(plan, options, joined);
   const axis = vectorAxis(shape);
   const same = (index: readonly Index[]) => index;
   const vector = mapOver(plan, options, shape, axis, same);
@@ -176,6 +187,25 @@ function mapKernel(plan: KernelPlan, options: LowerOptions): LoweredKernel {
   // Vectors run along the result or along what is reduced, whichever reads memory evenly.
   const single = mapOver(plan, options, shape, -1, same);
   return weight(single.kernel) < weight(vector.kernel) ? single : vector;
+}
+
+/** Loops of its own for each part: nothing is asked at the places of the others. */
+function concatKernel(plan: KernelPlan, options: LowerOptions, joined: ConcatParts): LoweredKernel {
+  const [root] = plan.stored;
+  return buildWith(plan, options, ({ b, lowering, outs }) => {
+    for (const { start, node } of joined.parts) {
+      loopOver(b, node.shape, vectorAxis(node.shape), 'thread', (place) => {
+        const at = place.map((i, axis) => (axis === joined.axis ? add(i, constant(start)) : i));
+        const value = lowering.evaluateToStore(node, place);
+        const stored = joined.summed ? lowerBinary(b, 'add', value, zero(b, value)) : value;
+        b.store(outs[0], linearIndex(at, root.shape), stored);
+      });
+    }
+  });
+}
+
+function zero(b: KernelBuilder, like: Value): Value {
+  return identityValue(b, like.dtype, 0);
 }
 
 function weight(kernel: Kernel): number {
