@@ -17,6 +17,7 @@ import {
   runTraining,
 } from '../../train/index.ts';
 import { interruptible } from '../interrupt.ts';
+import { type LivePage, type RunEnd, startLivePage } from '../live/live-page.ts';
 import { addTrainFlags, settingsOfFlags, type TrainFlags } from '../training-flags.ts';
 import { clock, printJson, trainingView } from '../training-view.ts';
 
@@ -49,23 +50,46 @@ async function train(files: string[], flags: TrainFlags, signal: AbortSignal): P
   const { json = false } = flags;
   const config = resolveRun(await gatherSettings(files, flags));
   const view = trainingView(json);
+  const live =
+    flags.live === undefined
+      ? undefined
+      : await startLivePage(flags.live === true ? 0 : flags.live);
+  if (live) announce(live, json);
+  let end: RunEnd = 'failed';
   const outcome = await runTraining({
     config,
     resume: flags.resume !== undefined,
     overwrite: flags.overwrite ?? false,
     onStart: (about) => {
+      live?.describe({ name: config.out, parameters: about.parameters, out: config.out });
       if (json) printJson('start', about);
       else console.log(introduction(about, config));
     },
-    onProgress: (progress) => view.update(progress),
+    onProgress: (progress) => {
+      view.update(progress);
+      live?.update(progress);
+    },
     warn: (message) => {
       view.end();
       console.error(`warning: ${message}`);
     },
     signal,
-  }).finally(() => view.end());
+  })
+    .then((result) => {
+      end = result.aborted ? 'stopped' : 'finished';
+      return result;
+    })
+    .finally(async () => {
+      view.end();
+      await live?.end(end);
+    });
   await report(outcome, json, signal);
   outcome.prepared.model.dispose();
+}
+
+function announce({ address }: LivePage, json: boolean): void {
+  if (json) printJson('live', { address });
+  else console.log(`The run is drawn at ${address}`);
 }
 
 /** The run's file below the flags; data files and the folder where they do not say them. */
