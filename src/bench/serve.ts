@@ -28,6 +28,7 @@ export async function* runServe(
   { device, timing, threads }: BenchOptions,
   { dim, layers, heads, tokens }: ServeCase,
 ): AsyncGenerator<Measurement> {
+  const prompt = 'Once upon a time';
   const letters = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).join('');
   const tokenizer = characterTokenizer(letters);
   const config = llamaConfig({
@@ -36,12 +37,11 @@ export async function* runServe(
     intermediate_size: Math.ceil(dim / 3) * 8,
     num_hidden_layers: layers,
     num_attention_heads: heads,
-    max_position_embeddings: 2 * tokens,
+    max_position_embeddings: prompt.length + tokens,
   });
   const model = new Llama(config, { device });
   const engine = createEngine({ model, tokenizer, generation: {} });
   const server = await startServer({ engine, tokenizer, model: 'bench', port: 0, page: undefined });
-  const prompt = 'Once upon a time';
   const asked = { prompt, max_tokens: tokens, temperature: 1, seed: 1, stream: true };
   const bare = async () => {
     const wish = { prompt, maxTokens: tokens, temperature: 1, seed: 1 };

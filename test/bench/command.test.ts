@@ -15,6 +15,7 @@ import {
   REFERENCE,
   WIDE_REFERENCE,
 } from '../../src/bench/reference-model.ts';
+import { runServe } from '../../src/bench/serve.ts';
 import { useThreads } from '../../src/bench/threads.ts';
 import { llamaConfig } from '../../src/models/index.ts';
 import { runNode } from '../support/npm.ts';
@@ -40,6 +41,7 @@ describe('the command', () => {
       'decode',
       'compile',
       'train-step',
+      'serve',
     ]);
   });
 
@@ -143,6 +145,13 @@ describe('the benches', () => {
     const bytes = (40 * 64 + 4 * 64 * 64 + 3 * 64 * 96) * (1 / 2 + 4 / 32);
     expect(more?.['MB of weights a token']).toBeCloseTo(bytes / 1e6, 3);
     expect(limit).toBeGreaterThan(0);
+  });
+
+  test('measure the server beside its engine', async () => {
+    const small = { dim: 16, layers: 1, heads: 2, tokens: 8 };
+    const results = await Array.fromAsync(runServe(FAST, small));
+    expect(results.map((m) => m.case)).toEqual(['streamed answers of 8 tokens, d 16, 1 layers']);
+    expect(results[0].more?.['of the engine']).toBeGreaterThan(0);
   });
 
   test('count the time of an import', async () => {

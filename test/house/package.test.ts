@@ -46,6 +46,7 @@ describe('the package', () => {
     const carried = filesBelow(join(home, 'node_modules', 'tersor'));
     expect(carried).toContain('LICENSE');
     expect(carried).toContain('dist/cli/launch.js');
+    expect(carried).toContain('dist/web/chat/index.html');
     const allowed = /^(dist\/.*|package\.json|README\.md|LICENSE|CHANGELOG\.md)$/;
     expect(carried.filter((path) => !allowed.test(path))).toEqual([]);
     expect(carried.filter((path) => path.endsWith('.ts') && !path.endsWith('.d.ts'))).toEqual([]);
@@ -133,6 +134,6 @@ function distIsStale(): boolean {
   );
   return [
     ...filesBelow(join(ROOT, 'src')).map((path) => join(ROOT, 'src', path)),
-    ...['tsconfig.json', 'tsconfig.build.json'].map((path) => join(ROOT, path)),
+    ...['tsconfig.json', 'tsconfig.build.json', 'vite.config.ts'].map((path) => join(ROOT, path)),
   ].some((path) => statSync(path).mtimeMs > since);
 }
