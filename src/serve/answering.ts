@@ -4,7 +4,13 @@ import { collect, eventStream, UsageCounter } from './answer.ts';
 import { readJsonObject } from './body.ts';
 import { chatCompletion, chatEvents, type Head } from './chat.ts';
 import { completionEvents, textCompletion } from './completions.ts';
-import { encodeConversation, type PlainChat, refusing, usesTools } from './conversation.ts';
+import {
+  encodeConversation,
+  type PlainChat,
+  refusing,
+  requireRoom,
+  usesTools,
+} from './conversation.ts';
 import { ApiError, badField, noModel, unsupported } from './errors.ts';
 import type { Progress } from './health.ts';
 import type { Limits } from './limits.ts';
@@ -35,7 +41,7 @@ export async function chatRoute(request: Request, serving: Serving): Promise<Res
   if (body.top_logprobs !== undefined && body.logprobs !== true) {
     throw badField('top_logprobs', body.top_logprobs, 'it only together with "logprobs": true');
   }
-  const prompt = encodeConversation(body, tokenizer, serving.plainChat);
+  const prompt = encodeConversation(body, tokenizer, serving.plainChat, serving.engine.context);
   const logprobs = body.logprobs ? (body.top_logprobs ?? 0) : undefined;
   const most = body.max_completion_tokens ?? body.max_tokens;
   const requests = requestsOf(serving, wishes, {
@@ -66,7 +72,7 @@ export async function completionRoute(request: Request, serving: Serving): Promi
   requireModel(body.model, serving.model);
   const wishes = wishesOf(body, tokenizer.size, limits);
   refuseUnbuilt(body, wishes);
-  const prompts = promptsOf(body, tokenizer);
+  const prompts = promptsOf(body, tokenizer, serving.engine.context);
   if (prompts.length * wishes.n > limits.choices) {
     const found = `${prompts.length} prompts times n ${wishes.n}`;
     throw new ApiError(400, `n: ${found}; expected at most ${limits.choices} answers`, {
@@ -118,12 +124,13 @@ interface PromptIds {
 function promptsOf(
   { prompt }: CompletionBody,
   tokenizer: Tokenizer,
+  context: number,
 ): readonly (PromptIds & { readonly text: () => string })[] {
-  const ofText = (text: string, param: string) => ({
-    ids: refusing(param, () => tokenizer.encode(text, { addSpecial: true })),
-    param,
-    text: () => text,
-  });
+  const ofText = (text: string, param: string) => {
+    requireRoom(param, text.length, context);
+    const ids = refusing(param, () => tokenizer.encode(text, { addSpecial: true }));
+    return { ids, param, text: () => text };
+  };
   const ofIds = (given: readonly number[], param: string) => {
     const wrong = given.findIndex((id) => id >= tokenizer.size);
     if (wrong >= 0) {

@@ -31,9 +31,23 @@ export interface Prompt {
 }
 
 /** @throws ApiError 400 for a conversation that the template or the vocabulary refuses */
-export function encodeConversation(body: ChatBody, tokenizer: Tokenizer, plain: PlainChat): Prompt {
+export function encodeConversation(
+  body: ChatBody,
+  tokenizer: Tokenizer,
+  plain: PlainChat,
+  context: number,
+): Prompt {
   const messages = body.messages.map((one, i) => normalise(one, `messages[${i}]`));
   const tools = usesTools(body) ? body.tools : undefined;
+  const lengths = messages.map(({ content, tool_calls: calls }) => {
+    return String(content).length + (calls === undefined ? 0 : JSON.stringify(calls).length);
+  });
+  const told = tools === undefined ? 0 : JSON.stringify(tools).length;
+  requireRoom(
+    'messages',
+    lengths.reduce((a, b) => a + b, told),
+    context,
+  );
   if (!tokenizer.hasChat) {
     if (tools !== undefined) {
       throw unsupported('tools', 'the model has no chat template that could tell it of them');
@@ -114,6 +128,23 @@ function argumentsOf({ arguments: given }: { arguments?: unknown }, where: strin
   } catch {
     throw badField(where, given, 'JSON');
   }
+}
+
+/** More characters to a token than any text has on average. */
+const CHARACTERS_OF_TOKEN = 16;
+
+/**
+ * Refuses a text that cannot fit into the context before it is encoded: that takes microseconds for
+ * each character, during which the server does nothing else.
+ */
+export function requireRoom(param: string, characters: number, context: number): void {
+  if (characters <= context * CHARACTERS_OF_TOKEN) return;
+  throw new ApiError(
+    400,
+    `${param} has ${characters} characters, more than fit into the model's context of ${context} ` +
+      'tokens: shorten it',
+    { param, code: 'context_length_exceeded' },
+  );
 }
 
 /** What the tokenizer or the template refuses is the request's fault. */
