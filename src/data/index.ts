@@ -40,5 +40,5 @@ export type { BatchSource } from './source.ts';
 export type { Question, QuestionKind } from './world/exchange.ts';
 export { ANSWER_MARK, promptOf, QUESTION_MARK } from './world/exchange.ts';
 export { answerWeights } from './world/weights.ts';
-export type { World, WorldOptions } from './world/world.ts';
+export type { Conversation, World, WorldOptions } from './world/world.ts';
 export { generateWorld } from './world/world.ts';

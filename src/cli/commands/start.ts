@@ -1,8 +1,7 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { compressModel } from '../../compress/index.ts';
 import {
-  answerWeights,
-  documentStarts,
   exactMatch,
   generateWorld,
   majorityBaseline,
@@ -10,15 +9,17 @@ import {
   type Question,
   type World,
 } from '../../data/index.ts';
-import { answerAll, createEngine, type TextEngine } from '../../generate/index.ts';
-import { characterTokenizer, writeFileAtomic } from '../../io/index.ts';
-import { saveModel } from '../../models/index.ts';
-import { random } from '../../tensor/index.ts';
-import { type Length, type ModelSizes, makeModel, trainLanguageModel } from '../../train/index.ts';
-import { claimFolder, START_FILE } from '../claim-folder.ts';
-import { type Answers, examplesText, scoreTable } from '../demo-report.ts';
+import { saveModel } from '../../models/node.ts';
+import { requireFreePort } from '../../serve/index.ts';
+import { type RunOutcome, readRunFile, resolveRun, runTraining } from '../../train/index.ts';
+import { examine } from '../demo/examine.ts';
+import { demoRun, writeDemoFiles } from '../demo/files.ts';
+import { folderToResume, newFolder, runFileOf } from '../demo/folder.ts';
+import { type DemoResult, demoSummary, demoTable, examplesText } from '../demo/report.ts';
+import { type DemoSetting, FULL, QUICK } from '../demo/setting.ts';
 import { interruptible } from '../interrupt.ts';
 import { integer, number, seed } from '../options.ts';
+import { serveModel } from '../serving.ts';
 import { clock, printJson, trainingView } from '../training-view.ts';
 
 interface StartOptions {
@@ -26,48 +27,25 @@ interface StartOptions {
   readonly steps?: number;
   readonly seed: number;
   readonly quick?: boolean;
+  readonly resume?: boolean;
   readonly out?: string;
+  readonly port?: number;
+  readonly serve: boolean;
   readonly json?: boolean;
 }
 
-/** What the demonstration trains, and how it asks. */
-interface Setting extends ModelSizes {
-  readonly batch: number;
-  readonly lr: number;
-  readonly minutes: number;
-  readonly questions: number;
-}
-
-const FULL: Setting = {
-  dim: 64,
-  layers: 3,
-  heads: 4,
-  context: 80,
-  batch: 8,
-  lr: 5e-3,
-  minutes: 2.7,
-  questions: Number.POSITIVE_INFINITY,
-};
-
-/** Shows within seconds that everything works; the answers are not worth reading. */
-const QUICK: Setting = {
-  ...FULL,
-  dim: 32,
-  layers: 2,
-  heads: 2,
-  minutes: 0.05,
-  questions: 16,
-};
+const PORT = 8080;
 
 const EXAMPLES = `
 Examples:
-  tersor start
-  tersor start --minutes 3 --out my-model
-  tersor start --quick`;
+  tersor start                      corpus, training, int4, a table, a chat page
+  tersor start --quick              the same in seconds; its answers are not worth reading
+  tersor start --resume             go on after Ctrl-C, or chat again without training
+  tersor start --minutes 5 --out my-model --port 3000`;
 
 export function startCommand(finish: (code: number) => void): Command {
   return new Command('start')
-    .description('train a small model on a small world, then ask it what it has not been told')
+    .description('the whole road: train a small model, pack it, question it, talk with it')
     .option('-m, --minutes <n>', `time to train (default: ${FULL.minutes})`, number(0, 'open'))
     .addOption(
       new Option('--steps <n>', 'steps to train: the same result at every run')
@@ -76,7 +54,14 @@ export function startCommand(finish: (code: number) => void): Command {
     )
     .option('-s, --seed <n>', 'of the text and the first weights', seed, 1)
     .option('-q, --quick', 'a few seconds only, to see that it works')
-    .option('-o, --out <folder>', 'save the model there')
+    .option('-r, --resume', 'go on with the newest run, or that of --out')
+    .option('-o, --out <folder>', 'where everything is kept (default: runs/start)')
+    .option(
+      '-p, --port <n>',
+      `of the chat page (default: ${PORT}, or a free one)`,
+      integer(0, 65535),
+    )
+    .option('--no-serve', 'end after the table')
     .option('--json', 'lines of JSON instead of text')
     .addHelpText('after', EXAMPLES)
     .action(async (options: StartOptions) => {
@@ -85,78 +70,122 @@ export function startCommand(finish: (code: number) => void): Command {
 }
 
 async function start(options: StartOptions, signal: AbortSignal): Promise<void> {
-  const { out, json = false } = options;
-  const setting = options.quick ? QUICK : FULL;
-  if (out !== undefined) await claimFolder(out);
-  const world = generateWorld({ seed: options.seed });
-  const tokenizer = characterTokenizer(world.train);
+  const { json = false, resume = false } = options;
   const say = json ? () => {} : console.log;
-  random.seed(options.seed);
-  const model = makeModel(tokenizer.size, setting);
-  const { steps: wanted, minutes = setting.minutes } = options;
-  const length: Length = wanted === undefined ? { seconds: minutes * 60 } : { steps: wanted };
-  const time = 'seconds' in length ? `${Math.round(length.seconds)} seconds` : `${wanted} steps`;
-  say(
-    `A small world of ${world.train.length} characters: facts, sums, opposites and stories.\n` +
-      `A model of ${model.parameterCount()} parameters reads it for ${time}.\n`,
-  );
-  const view = trainingView(json);
-  const result = await trainLanguageModel({
-    model,
-    tokens: tokenizer.encode(world.train),
-    options: {
-      ...length,
-      batch: setting.batch,
-      sequence: setting.context,
-      seed: options.seed,
-      lr: setting.lr,
-      ...shape(world.train),
-      validation: { tokens: tokenizer.encode(world.validation), ...shape(world.validation) },
-    },
-    onProgress: (progress) => view.update(progress),
-    signal,
-  }).finally(() => view.end());
-  if (out !== undefined && result.steps > 0) {
-    await saveModel(out, { model, tokenizer });
-    await writeFileAtomic(join(out, START_FILE), `${JSON.stringify({ ...options, setting })}\n`);
-  }
-  if (result.aborted) {
-    const kept =
-      out !== undefined && result.steps > 0 ? `; the model so far is saved in ${out}` : '';
-    console.error(`stopped after ${result.steps} steps${kept}`);
+  const setting = options.quick ? QUICK : FULL;
+  // Asked for before minutes of training, so that its end is not the moment to find out.
+  if (options.serve && options.port) await requireFreePort('127.0.0.1', options.port);
+  const folder = resume ? folderToResume(options.out) : await newFolder(options.out, warn);
+  const world = generateWorld({ seed: options.seed, characters: setting.characters });
+  if (!resume) await writeDemoFiles(folder, world, setting);
+  const outcome = await train(folder, options, setting, signal);
+  if (outcome.aborted) {
+    console.error(
+      `stopped after ${outcome.step} steps; go on by tersor start --resume --out ${folder}`,
+    );
     return;
   }
-  const { validationLoss, steps } = result;
-  const measured =
-    validationLoss === undefined ? '' : `, validation loss ${validationLoss.toFixed(3)}`;
-  say(`\n${steps} steps in ${clock(result.seconds)}${measured}.`);
-  const engine = createEngine({ model, tokenizer, generation: {} }, { slots: 16 });
-  let sample = '';
-  for await (const { text } of engine.generate({
-    prompt: 'eva ',
-    temperature: 0.7,
-    seed: options.seed,
-    stop: '\n\n',
+  const { prepared } = outcome;
+  say(`\n${outcome.step} steps in ${clock(outcome.seconds)}; all of it is kept in ${folder}.\n`);
+  const result = await examineAll(
+    prepared,
+    world,
+    chosen(world.questions, setting.questions),
     signal,
-  })) {
-    sample += text;
-  }
-  say(`\nIn its own words:\n\n${indent(`eva ${sample}`)}\n`);
-  const answers = await ask(world, engine, chosen(world.questions, setting.questions), signal);
-  if (json) printJson('result', { ...result, sample: `eva ${sample}`, ...summary(answers) });
+  );
+  const packed = join(folder, 'int4');
+  await saveModel(packed, prepared);
+  if (json) printJson('result', { folder, ...demoSummary(result) });
   else {
-    const { length } = answers.questions;
-    say(`${length} questions that it was never asked, answered right to the last letter:\n`);
-    say(`${indent(scoreTable(answers))}\n\n${examplesText(answers)}`);
+    say(
+      `${result.questions.length} questions that it was never asked, right to the last letter:\n`,
+    );
+    say(`${indent(demoTable(result))}\n\n${examplesText(result)}\n`);
   }
-  if (out !== undefined) say(`\nThe model is saved in ${out}: try tersor generate ${out} "Q: "`);
-  await engine.close();
-  model.dispose();
+  try {
+    if (options.serve) await chat(prepared, options, signal);
+    else say(`Talk with it: tersor serve ${packed}`);
+  } finally {
+    prepared.model.dispose();
+  }
 }
 
-/** Sequences are whole documents, and what is learnt are the answers. */
-function shape(text: string): { starts: Int32Array; weights: Float32Array } {
-  return { starts: documentStarts(text), weights: answerWeights(text) };
+/** Trains as `tersor train` would with the same files. */
+async function train(
+  folder: string,
+  options: StartOptions,
+  setting: DemoSetting,
+  signal: AbortSignal,
+): Promise<RunOutcome> {
+  const { json = false, resume = false, steps, minutes = setting.minutes } = options;
+  const length = steps === undefined ? { seconds: minutes * 60 } : { steps };
+  const settings = resume
+    ? await readRunFile(runFileOf(folder))
+    : demoRun(folder, setting, { seed: options.seed, length });
+  const view = trainingView(json);
+  return runTraining({
+    config: resolveRun(settings),
+    resume,
+    onStart: ({ data, vocabulary, parameters, from }) => {
+      if (json) printJson('start', { folder, data, vocabulary, parameters, from });
+      else console.log(introduction(data.train, vocabulary, parameters, from.step));
+    },
+    onProgress: (progress) => view.update(progress),
+    warn: (what) => {
+      view.end();
+      warn(what);
+    },
+    signal,
+  }).finally(() => view.end());
+}
+
+function introduction(
+  { documents, tokens }: RunOutcome['prepared']['data']['train'],
+  vocabulary: number,
+  parameters: number,
+  step: number,
+): string {
+  const again = step > 0 ? `It goes on after step ${step}.\n` : '';
+  return (
+    `A small world: ${documents} conversations about facts, sums, opposites and stories,\n` +
+    `${tokens} tokens of ${vocabulary} kinds. A model of ${parameters} parameters learns them.\n${again}`
+  );
+}
+
+/** The model as it was trained, the same one packed, and the two baselines. */
+async function examineAll(
+  prepared: RunOutcome['prepared'],
+  world: World,
+  questions: readonly Question[],
+  signal: AbortSignal,
+): Promise<DemoResult> {
+  const f32 = await examine(prepared, questions, signal);
+  await compressModel(prepared.model, { scheme: 'int4-g32', signal });
+  const int4 = await examine(prepared, questions, signal);
+  const ngram = new NgramModel(world.train);
+  return {
+    questions,
+    f32,
+    int4,
+    ngram: exactMatch(questions, ({ prompt }) => ngram.complete(prompt)),
+    majority: exactMatch(questions, majorityBaseline(world.examples)),
+  };
+}
+
+async function chat(
+  prepared: RunOutcome['prepared'],
+  { port, json }: StartOptions,
+  signal: AbortSignal,
+): Promise<void> {
+  const free = await requireFreePort('127.0.0.1', port ?? PORT).then(
+    () => port ?? PORT,
+    (error: Error) => {
+      if (port !== undefined) throw error;
+      warn(`port ${PORT} is taken; a free one is used instead`);
+      return 0;
+    },
+  );
+  await serveModel(prepared, { name: 'small-world', port: free, ...(json && { json }) }, signal);
 }
 
 /** At most `count` questions, evenly out of all of them. */
@@ -165,41 +194,8 @@ function chosen(questions: readonly Question[], count: number): readonly Questio
   return questions.filter((_, i) => Math.floor(i / stride) !== Math.floor((i - 1) / stride));
 }
 
-/** Asks the model and the two baselines. */
-async function ask(
-  world: World,
-  engine: TextEngine,
-  questions: readonly Question[],
-  signal: AbortSignal,
-): Promise<Answers> {
-  const ngram = new NgramModel(world.train);
-  const guesses = questions.map(({ prompt }) => ngram.complete(prompt));
-  const maxTokens = 1 + Math.max(...questions.map(({ answer }) => answer.length));
-  const answers = await answerAll(
-    engine,
-    questions.map(({ prompt }) => prompt),
-    { maxTokens, signal },
-  );
-  const given = (list: readonly string[]) => (question: Question) =>
-    list[questions.indexOf(question)] ?? '';
-  return {
-    questions,
-    model: exactMatch(questions, given(answers)),
-    ngram: exactMatch(questions, given(guesses)),
-    majority: exactMatch(questions, majorityBaseline(world.examples)),
-  };
-}
-
-function summary({ model, ngram, majority }: Answers) {
-  const { all, byKind } = model;
-  return {
-    exactMatch: {
-      model: all.share,
-      ngram: ngram.all.share,
-      majority: majority.all.share,
-      byKind: Object.fromEntries([...byKind].map(([kind, score]) => [kind, score.share])),
-    },
-  };
+function warn(what: string): void {
+  console.error(`warning: ${what}`);
 }
 
 function indent(text: string): string {
