@@ -1,8 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { decideCalls } from '../../src/compile/index.ts';
+import { compileProgram, decideCalls } from '../../src/compile/index.ts';
 import { GraphInterpreter, KernelInterpreter, WasmDevice } from '../../src/device/index.ts';
 import type { TypedArray } from '../../src/ir/dtype.ts';
+import * as g from '../../src/ir/graph/build.ts';
+import { rebuild } from '../../src/ir/graph/rebuild.ts';
 import { anyPackedCase, type PackedCase, packedGraph } from '../support/packed-case.ts';
 import { firstDifference, runGraph } from '../support/run-graph.ts';
 
@@ -65,6 +67,24 @@ describe('products with packed weights', () => {
         expectSame(alone[0], all.slice(row * c.width, (row + 1) * c.width));
       }
     }
+  });
+
+  it('products of one x follow each other without waiting', () => {
+    const c = { scheme: 'int4-g32', rows: 2, blocks: 2, width: 8, seed: 1 } as const;
+    const { inputs, output } = packedGraph(c);
+    const other = packedGraph({ ...c, seed: 2 });
+    // The same x for weights of its own, each product with more work behind it.
+    const [x, ...weights] = [...inputs, ...other.inputs.slice(1)];
+    const second = rebuild([other.output], (node) => (node === other.inputs[0] ? x : node))[0];
+    const outputs = [output, second].map((y) => g.reduce('sum', y, [1]));
+    const { steps } = compileProgram(outputs, [x, ...weights] as g.BufferNode[], { threads: 2 });
+    expect(steps.map(({ label, barrier }) => [label.split('_')[0], barrier])).toEqual([
+      ['packed.activations', false],
+      ['packed.product', true],
+      ['packed.product', false],
+      ['sum', true],
+      ['sum', false],
+    ]);
   });
 
   it('symbolic rows are computed by the body', async () => {

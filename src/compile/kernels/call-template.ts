@@ -19,6 +19,8 @@ export interface CallTemplate {
   readonly takesEpilogue: boolean;
   /** True where each element of the sources is read once: what computes them is then not stored. */
   readonly readsOnce: boolean;
+  /** The number of a source whose readers are to follow each other, where there is one. */
+  readonly sharedSource?: number;
   /** Why a call cannot be taken, or undefined when it can. */
   refusal(call: NodeOf<'call'>): string | undefined;
   /** Why the body would be faster, or undefined. */

@@ -16,6 +16,10 @@ import { isStatic, type Shape, sizeOf } from '../../ir/shape.ts';
 import { type ExpressionLowering, splitIndex } from '../lower/expression.ts';
 import type { CallResult, CallTemplate } from './call-template.ts';
 
+/** 1.5 2^23, where the last bit of an f32 is worth 1. */
+const COUNTING = 1.5 * 2 ** 23;
+const COUNTING_BITS = 0x4b400000;
+
 function refusal(call: NodeOf<'call'>): string | undefined {
   const [{ shape }] = call.src;
   const rank = call.arg.parameters[0].shape.length;
@@ -107,9 +111,6 @@ function roundedCode(b: KernelBuilder, v: Value, scale: Value): Value {
   const { low, high } = codeRange(ACTIVATION_SCHEME);
   return b.binary('min', b.binary('max', code, b.const('i32', low)), b.const('i32', high));
 }
-
-const COUNTING = 1.5 * 2 ** 23;
-const COUNTING_BITS = 0x4b400000;
 
 function lanesOf(b: KernelBuilder, v: Value): Value[] {
   return Array.from({ length: LANES }, (_, lane) => b.lane(v, lane));

@@ -28,6 +28,7 @@ export const productTemplate: CallTemplate = {
   family: () => 'packed.product',
   takesEpilogue: true,
   readsOnce: false,
+  sharedSource: 0,
   refusal,
   slower: () => undefined,
   build: (b, lowering, [result]) => new PackedProduct(b, lowering, result).build(),

@@ -95,7 +95,10 @@ export function joinGroups(
     }
   }
   const position = new Map(roots.map((r, i) => [r.id, i]));
-  const drafts = orderGroups([...new Set(roots.map((r) => group(r.id)))], sourcesOf);
+  const drafts = besideSiblings(
+    orderGroups([...new Set(roots.map((r) => group(r.id)))], sourcesOf),
+    sourcesOf,
+  );
   return drafts.map((draft) => {
     const sorted = draft.roots.sort(
       (a, b) => (position.get(a.id) ?? 0) - (position.get(b.id) ?? 0),
@@ -123,6 +126,35 @@ function invert(reads: Boundaries['reads']): Map<number, Set<number>> {
     }
   }
   return readers;
+}
+
+/**
+ * Moves calls that read one source (products of the same activations) behind each other, where all
+ * that they need is there: threads then do not wait between them.
+ */
+function besideSiblings(
+  ordered: readonly Draft[],
+  sourcesOf: (d: Draft) => Set<Draft>,
+): readonly Draft[] {
+  const result: Draft[] = [];
+  /** The last group that reads a shared source, by its node. */
+  const siblings = new Map<number, Draft>();
+  for (const draft of ordered) {
+    const node = sharedSource(draft);
+    const sibling = node && siblings.get(node.id);
+    const at = sibling ? result.indexOf(sibling) + 1 : result.length;
+    const isThere = (source: Draft) => result.indexOf(source) < at;
+    const fits = sibling !== undefined && [...sourcesOf(draft)].every(isThere);
+    result.splice(fits ? at : result.length, 0, draft);
+    if (node) siblings.set(node.id, draft);
+  }
+  return result;
+}
+
+function sharedSource({ roots }: Draft): Node | undefined {
+  const call = roots.find((root) => root.op === 'call');
+  const number = call && TEMPLATES.get(call.arg.name)?.sharedSource;
+  return number === undefined ? undefined : call?.src[number];
 }
 
 /** Sources before readers. */
