@@ -259,11 +259,12 @@ describe('a text', () => {
 function spelling(engine: TextEngine, text: string): TextEngine {
   const ids = byteTokenizer.encode(text);
   let at = 0;
-  const logitBias = {
-    *[Symbol.iterator](): Generator<[number, number]> {
+  class Spelling extends Map<number, number> {
+    override *[Symbol.iterator](): MapIterator<[number, number]> {
       yield [ids[at++ % ids.length], 1e6];
-    },
-  } as unknown as ReadonlyMap<number, number>;
+    }
+  }
+  const logitBias = new Spelling();
   return {
     context: engine.context,
     generate: (request) => {
@@ -449,6 +450,7 @@ describe('errors', () => {
     [{ seed: 0.5 }, 'seed is 0.5'],
     [{ logprobs: 21 }, 'logprobs is 21'],
     [{ logitBias: new Map([[-1, 0]]) }, 'logitBias is -1'],
+    [{ logitBias: new Map([[258, 0]]) }, 'logitBias is 258; expected ids up to 257'],
     [{ prompt: [] }, 'prompt is []'],
     [{ prompt: [BOS, 300] }, 'prompt[1] is 300'],
   ])('by the field: %o', (options, message) => {
