@@ -52,6 +52,11 @@ export class RunningRequest {
     if (signal !== undefined && !(signal instanceof AbortSignal)) {
       throw badArgument('generate', 'signal', signal, 'an AbortSignal');
     }
+    for (const id of request.logitBias?.keys() ?? []) {
+      if (id < tokenizer.size) continue;
+      const expected = `ids up to ${tokenizer.size - 1} as keys`;
+      throw badArgument('generate', 'logitBias', id, expected);
+    }
     this.#setting = setting;
     this.#request = request;
     this.#sampler = new Sampler(request, scratch);
@@ -111,10 +116,7 @@ export class RunningRequest {
     this.tokens.push(id);
     this.#ids.push(id);
     if (raw) {
-      const named = (token: number) => ({
-        text: tokenizer.decode([token]),
-        bytes: [...tokenizer.bytesOf(token)],
-      });
+      const named = (token: number) => namedToken(token, tokenizer);
       this.#logprobs.push(explainChoice(raw, id, logprobs as number, named));
     }
     const text = this.#stream.push(id);
@@ -157,6 +159,13 @@ export class RunningRequest {
     if (this.#request.logprobs === undefined) return { ids };
     return { ids, logprobs: this.#logprobs.splice(0) };
   }
+}
+
+/** Bytes that are no whole character are U+FFFD in the text. */
+function namedToken(id: number, tokenizer: Tokenizer) {
+  const bytes = tokenizer.bytesOf(id);
+  const special = tokenizer.isSpecial(id) ? tokenizer.tokenOf(id) : undefined;
+  return { text: special ?? new TextDecoder().decode(bytes), bytes: [...bytes] };
 }
 
 function promptIds(prompt: unknown, tokenizer: Tokenizer): ArrayLike<number> & Iterable<number> {

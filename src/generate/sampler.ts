@@ -99,7 +99,7 @@ export class Sampler {
       if (count > 0) logit -= this.#presence + count * this.#frequency;
       logits[id] = logit;
     }
-    for (const [id, bias] of this.#bias) if (id < logits.length) logits[id] += bias;
+    for (const [id, bias] of this.#bias) logits[id] += bias;
   }
 
   #draw(logits: Float32Array, best: number): number {

@@ -1,4 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest';
+import { SeededRandom } from '../../src/data/index.ts';
 import {
   createEngine,
   type EngineOptions,
@@ -259,11 +260,12 @@ describe('a text', () => {
 function spelling(engine: TextEngine, text: string): TextEngine {
   const ids = byteTokenizer.encode(text);
   let at = 0;
-  const logitBias = {
-    *[Symbol.iterator](): Generator<[number, number]> {
+  class Spelling extends Map<number, number> {
+    override *[Symbol.iterator](): MapIterator<[number, number]> {
       yield [ids[at++ % ids.length], 1e6];
-    },
-  } as unknown as ReadonlyMap<number, number>;
+    }
+  }
+  const logitBias = new Spelling();
   return {
     context: engine.context,
     generate: (request) => {
@@ -316,6 +318,45 @@ describe('many requests', () => {
     expect(early).toMatchObject({ text: '', reason: 'abort' });
     for await (const _ of engine.generate({ prompt: 'a', ...greedy })) break;
     expect((await answer(engine, { prompt: 'e', ...greedy, maxTokens: 1 })).ids).toHaveLength(1);
+  });
+
+  test('that come, are cancelled and leave at random change nothing for the others', async () => {
+    const alone = engineOf({ slots: 1 });
+    const kinds = prompts
+      .slice(0, 6)
+      .map(
+        (prompt, seed): GenerationRequest => ({
+          prompt,
+          seed,
+          ignoreEos: true,
+          maxTokens: 5 + seed,
+        }),
+      );
+    const wanted = await Promise.all(kinds.map((request) => answer(alone, request)));
+    const engine = engineOf({ slots: 3, maxWaiting: 100 });
+    const dice = new SeededRandom(11);
+    const asked: Promise<void>[] = [];
+    for (let i = 0; i < 40; i++) {
+      const kind = dice.integer(kinds.length);
+      const controller = new AbortController();
+      const { signal } = controller;
+      const fate = dice.integer(4);
+      const stop = dice.integer(6);
+      const read = async () => {
+        const ids: number[] = [];
+        for await (const chunk of engine.generate({ ...kinds[kind], signal })) {
+          ids.push(...chunk.ids);
+          if (fate === 0 && ids.length >= stop) controller.abort();
+          if (fate === 1 && ids.length >= stop) break;
+        }
+        const whole = wanted[kind].ids;
+        expect(ids).toEqual(fate < 2 ? whole.slice(0, ids.length) : whole);
+      };
+      asked.push(read());
+      if (fate === 2 && stop === 0) await asked[dice.integer(asked.length)];
+    }
+    await Promise.all(asked);
+    expect(engine.stats()).toEqual({ running: 0, waiting: 0 });
   });
 
   test('close waits for what runs and refuses what comes', async () => {
@@ -449,6 +490,7 @@ describe('errors', () => {
     [{ seed: 0.5 }, 'seed is 0.5'],
     [{ logprobs: 21 }, 'logprobs is 21'],
     [{ logitBias: new Map([[-1, 0]]) }, 'logitBias is -1'],
+    [{ logitBias: new Map([[258, 0]]) }, 'logitBias is 258; expected ids up to 257'],
     [{ prompt: [] }, 'prompt is []'],
     [{ prompt: [BOS, 300] }, 'prompt[1] is 300'],
   ])('by the field: %o', (options, message) => {
