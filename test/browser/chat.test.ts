@@ -285,11 +285,19 @@ describeWithChromium('the chat page', (executable) => {
 
   test('fits on a phone', async () => {
     const tokens = () => [`\`\`\`\n${'wide '.repeat(60)}\n\`\`\`\n${'long'.repeat(60)}`];
-    await visit({ tokens }, {}, { width: 360, height: 640 });
+    await visit({ tokens, context: 5000 }, {}, { width: 360, height: 640 });
     await say('x'.repeat(200));
     await written();
     const wider = () => document.documentElement.scrollWidth - document.documentElement.clientWidth;
     expect(await page.evaluate(wider)).toBe(0);
+    await say('y\n'.repeat(60));
+    await written(1);
+    // The conversation scrolls, the page does not.
+    const higher = () => {
+      const { scrollHeight, clientHeight } = document.documentElement;
+      return scrollHeight - clientHeight;
+    };
+    expect(await page.evaluate(higher)).toBe(0);
     const main = () => {
       const { scrollWidth, clientWidth } = document.querySelector('main') as Element;
       return scrollWidth - clientWidth;

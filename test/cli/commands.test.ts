@@ -8,7 +8,7 @@ describe('tersor', () => {
   test('explains itself, with examples', async () => {
     const { code, stdout, stderr } = await tersor('--help');
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    for (const word of ['start', 'train', 'generate', 'doctor', 'Examples:']) {
+    for (const word of ['start', 'train', 'generate', 'serve', 'doctor', 'Examples:']) {
       expect(stdout).toContain(word);
     }
     expect((await tersor('train', '--help')).stdout).toContain('Examples:');

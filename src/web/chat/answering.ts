@@ -68,7 +68,8 @@ async function stream(
     for await (const part of streamAnswer(messages, sampling, key, signal)) {
       if (part.type === 'usage') count(part.tokens);
       else if (part.type === 'finish') {
-        if (part.reason === 'length') answer.note = join(answer.note, 'Cut off at its longest.');
+        if (part.reason === 'length')
+          answer.note = join(answer.note, 'It ends at the limit of its length.');
       } else {
         last = performance.now();
         if (pieces++ === 0) {
