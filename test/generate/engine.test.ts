@@ -322,16 +322,14 @@ describe('many requests', () => {
 
   test('that come, are cancelled and leave at random change nothing for the others', async () => {
     const alone = engineOf({ slots: 1 });
-    const kinds = prompts
-      .slice(0, 6)
-      .map(
-        (prompt, seed): GenerationRequest => ({
-          prompt,
-          seed,
-          ignoreEos: true,
-          maxTokens: 5 + seed,
-        }),
-      );
+    const kinds = prompts.slice(0, 6).map(
+      (prompt, seed): GenerationRequest => ({
+        prompt,
+        seed,
+        ignoreEos: true,
+        maxTokens: 5 + seed,
+      }),
+    );
     const wanted = await Promise.all(kinds.map((request) => answer(alone, request)));
     const engine = engineOf({ slots: 3, maxWaiting: 100 });
     const dice = new SeededRandom(11);
