@@ -2,78 +2,29 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { SeededRandom } from '../../src/data/index.ts';
 import {
   createEngine,
-  type EngineOptions,
-  type FinishReason,
   type GenerationChunk,
   type GenerationRequest,
   QueueFullError,
   type TextEngine,
 } from '../../src/generate/index.ts';
-import {
-  type CausalLM,
-  Llama,
-  llamaConfig,
-  matricesOf,
-  type Pretrained,
-  replaceWeight,
-} from '../../src/models/index.ts';
+import { matricesOf, replaceWeight } from '../../src/models/index.ts';
 import { PackedWeight } from '../../src/nn/index.ts';
-import { device, jit, random, type Tensor, tensor } from '../../src/tensor/index.ts';
-import { BOS, byteTokenizer as bytes, EOS } from '../support/byte-tokenizer.ts';
+import { device, jit, type Tensor, tensor } from '../../src/tensor/index.ts';
+import { EOS } from '../support/byte-tokenizer.ts';
+import {
+  type Answer,
+  answer,
+  byteTokenizer,
+  CONTEXT,
+  closeEngines,
+  engineOf,
+  greedy,
+  pretrained,
+  randomModel,
+} from '../support/engine.ts';
 
-const CONTEXT = 96;
-const byteTokenizer = bytes({ bos: true, eos: true });
-
-function randomModel(seed = 3): CausalLM {
-  random.seed(seed);
-  return new Llama(
-    llamaConfig({
-      vocab_size: byteTokenizer.size + 6,
-      hidden_size: 32,
-      intermediate_size: 64,
-      num_hidden_layers: 2,
-      num_attention_heads: 4,
-      num_key_value_heads: 2,
-      max_position_embeddings: CONTEXT,
-    }),
-    { std: 0.35 },
-  );
-}
-
-const model = randomModel();
-const pretrained: Pretrained = { model, tokenizer: byteTokenizer, generation: {} };
-const open: TextEngine[] = [];
-
-function engineOf(options: EngineOptions = {}, by: Pretrained = pretrained): TextEngine {
-  const engine = createEngine(by, options);
-  open.push(engine);
-  return engine;
-}
-
-afterAll(async () => {
-  for (const engine of open) await engine.close();
-});
-
-interface Answer {
-  readonly ids: number[];
-  readonly text: string;
-  readonly reason: FinishReason | undefined;
-  readonly chunks: readonly GenerationChunk[];
-}
-
-async function collect(stream: AsyncIterable<GenerationChunk>): Promise<Answer> {
-  const chunks: GenerationChunk[] = [];
-  for await (const chunk of stream) chunks.push(chunk);
-  return {
-    ids: chunks.flatMap((chunk) => [...chunk.ids]),
-    text: chunks.map((chunk) => chunk.text).join(''),
-    reason: chunks.at(-1)?.finish?.reason,
-    chunks,
-  };
-}
-
-const answer = (engine: TextEngine, request: GenerationRequest) =>
-  collect(engine.generate(request));
+const { model } = pretrained;
+afterAll(closeEngines);
 
 const whole = jit((tokens: Tensor) => model.forward(tokens).narrow(2, 0, byteTokenizer.size));
 
@@ -93,7 +44,6 @@ async function greedyReference(prompt: readonly number[], count: number): Promis
   return tokens.slice(prompt.length);
 }
 
-const greedy = { temperature: 0, ignoreEos: true };
 const prompts = [
   'a',
   'Once upon a time there was a list of prompts, of which this is the longest one of all.',
@@ -437,70 +387,5 @@ describe('what a slot remembers', () => {
     expect(await answer(engineOf({ slots: 1 }, { ...pretrained, model: own }), request)).toEqual(
       after,
     );
-  });
-});
-
-describe('errors', () => {
-  test('of one request end only that, and leave nothing behind', async () => {
-    const own = randomModel(7);
-    const engine = engineOf({ slots: 2 }, { ...pretrained, model: own });
-    const good: GenerationRequest = { prompt: 'fine', ...greedy, maxTokens: 12, logprobs: 1 };
-    const wanted = await answer(engine, good);
-    const [table] = own.parameters().values();
-    const values = (await table.held.data()) as Float32Array;
-    const broken = values.slice();
-    broken.fill(Number.NaN, 90 * 32, 91 * 32); // what "Z" looks like
-    const put = (data: Float32Array) => {
-      const value = tensor(data, { shape: table.shape as number[] });
-      table.set(value);
-      value.dispose();
-    };
-    put(broken);
-    // The tied head says NaN for "Z", so even good texts fail until the weights are mended.
-    await expect(answer(engine, { ...good, prompt: 'bad Z' })).rejects.toThrow('NaN');
-    put(values);
-    expect(await answer(engine, good)).toEqual(wanted);
-    const banned = new Map(Array.from({ length: byteTokenizer.size }, (_, id) => [id, -Infinity]));
-    const [failed, passed] = await Promise.allSettled([
-      answer(engine, { ...good, logitBias: banned }),
-      answer(engine, good),
-    ]);
-    expect(failed.status).toBe('rejected');
-    expect(passed).toMatchObject({ status: 'fulfilled', value: wanted });
-  });
-
-  test('that nobody asks for are no unhandled rejections', async () => {
-    const engine = engineOf({ slots: 1 });
-    const banned = new Map(Array.from({ length: byteTokenizer.size }, (_, id) => [id, -Infinity]));
-    engine.generate({ prompt: 'a', logitBias: banned });
-    expect((await answer(engine, { prompt: 'b', ...greedy, maxTokens: 1 })).ids).toHaveLength(1);
-  });
-
-  test.each<[Partial<GenerationRequest>, string]>([
-    [{ temperature: -1 }, 'temperature is -1'],
-    [{ topK: 0 }, 'topK is 0'],
-    [{ topP: 1.1 }, 'topP is 1.1'],
-    [{ minP: -0.1 }, 'minP is -0.1'],
-    [{ repetitionPenalty: 0 }, 'repetitionPenalty is 0'],
-    [{ presencePenalty: Number.NaN }, 'presencePenalty is NaN'],
-    [{ maxTokens: 1.5 }, 'maxTokens is 1.5'],
-    [{ stop: [''] }, 'stop is [""]'],
-    [{ seed: 0.5 }, 'seed is 0.5'],
-    [{ logprobs: 21 }, 'logprobs is 21'],
-    [{ logitBias: new Map([[-1, 0]]) }, 'logitBias is -1'],
-    [{ logitBias: new Map([[258, 0]]) }, 'logitBias is 258; expected ids up to 257'],
-    [{ prompt: [] }, 'prompt is []'],
-    [{ prompt: [BOS, 300] }, 'prompt[1] is 300'],
-  ])('by the field: %o', (options, message) => {
-    expect(() => engineOf().generate({ prompt: 'a', ...options })).toThrow(message);
-  });
-
-  test('of an engine that cannot be, by name', () => {
-    expect(() => createEngine({ ...pretrained, tokenizer: undefined })).toThrow('tokenizer');
-    const wide = { ...byteTokenizer, size: 999 };
-    expect(() => createEngine({ ...pretrained, tokenizer: wide })).toThrow('999 ids');
-    expect(() => createEngine(pretrained, { slots: 0 })).toThrow('slots is 0');
-    expect(() => createEngine(pretrained, { context: 97 })).toThrow('context is 97');
-    expect(() => createEngine(pretrained, { maxWaiting: -1 })).toThrow('maxWaiting is -1');
   });
 });
