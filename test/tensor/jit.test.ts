@@ -6,6 +6,7 @@ import {
   Cell,
   grad,
   jit,
+  ones,
   random,
   scope,
   type Tensor,
@@ -199,4 +200,20 @@ describe('jit', () => {
     }
     expect(device.liveBytes).toBe(before);
   });
+});
+
+it('memory tells what a call takes before it, and the call finds its program made', async () => {
+  const step = jit((x: Tensor) => {
+    const y = x.matmul(x).exp().matmul(x);
+    return y.sum(0);
+  });
+  const x = ones([64, 64]);
+  const { scratchBytes, resultBytes } = step.memory(x);
+  // Two products lie between the input and the result.
+  expect(scratchBytes).toBeGreaterThanOrEqual(64 * 64 * 4);
+  expect(resultBytes).toBe(64 * 4);
+  expect(step.traces).toBe(1);
+  await step(x);
+  expect(step.traces).toBe(1);
+  step.dispose();
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { random, tensor } from '../../src/tensor/index.ts';
+import { jit, random, tensor } from '../../src/tensor/index.ts';
 
 const words = (...values: number[]) => values.map((v) => tensor(Uint32Array.of(v)));
 
@@ -106,4 +106,31 @@ describe('random', () => {
     expect(() => random.randint([1], 3, 3)).toThrow('bounds');
     expect(() => random.bernoulli([1], 2)).toThrow('probability is 2');
   });
+});
+
+it('a generator goes on where its state was taken, in jitted steps and outside', async () => {
+  const generator = new random.Generator(7);
+  const step = jit(() => random.uniform([4], { generator }));
+  const draw = async () => [
+    ...(await (await step()).data()),
+    ...(await random.normal([3], { generator }).data()),
+  ];
+  await draw();
+  const state = JSON.parse(JSON.stringify(await generator.state()));
+  const expected = [await draw(), await draw()];
+  generator.seed(99);
+  await draw();
+  generator.restore(state);
+  expect([await draw(), await draw()]).toEqual(expected);
+  // One that has run no step yet, as in a new process.
+  const other = new random.Generator(0);
+  other.restore(state);
+  const own = jit(() => random.uniform([4], { generator: other }));
+  const first = [...(await (await own()).data())];
+  expect(first).toEqual(expected[0]?.slice(0, 4));
+  expect(() => other.restore({ ...state, draws: -1 })).toThrow(
+    'state.draws is -1; expected an integer',
+  );
+  step.dispose();
+  own.dispose();
 });

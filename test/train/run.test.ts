@@ -10,6 +10,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { decodeSafetensors } from '../../src/io/index.ts';
+import { loadModel } from '../../src/models/index.ts';
 import { device } from '../../src/tensor/index.ts';
 import {
   metricsIn,
@@ -174,6 +176,108 @@ describe('runTraining', () => {
     expect(rates[0]).toBeCloseTo(0.005, 5);
     expect(rates.at(-1)).toBeLessThan(0.001);
     expect(rates).toEqual([...rates].sort((a, b) => b - a));
+  });
+});
+
+describe('a run of another kind', () => {
+  const chat = (answer: string) =>
+    `${JSON.stringify({
+      messages: [
+        { role: 'user', content: `what is ${answer}?` },
+        { role: 'assistant', content: answer },
+      ],
+    })}\n`;
+
+  test('learns the answers of conversations, and writes a tokenizer with a template', async () => {
+    const path = join(folder, 'chat.jsonl');
+    writeFileSync(path, ['one', 'two', 'six', 'ten'].map(chat).join('').repeat(3));
+    const data: RunSettings = {
+      data: { path, validation: 0 },
+      tokenizer: { kind: 'characters' },
+      train: { steps: 4, batch: 2 },
+      model: { layers: 1, width: 16, heads: 2, context: 48 },
+      out: join(folder, 'chat'),
+    };
+    const outcome = await runTraining({ config: resolveRun(data) });
+    const { prepared } = outcome;
+    const { targets, tokens } = prepared.data.train;
+    // Three letters and the end token of each answer.
+    expect(targets).toBe(12 * 4);
+    expect(tokens).toBeGreaterThan(12 * 20);
+    expect(prepared.weighted).toBe(true);
+    prepared.model.dispose();
+    const { model, tokenizer } = await loadModel(data.out as string);
+    expect(tokenizer?.hasChat).toBe(true);
+    expect(tokenizer?.eosIds).toEqual([tokenizer?.idOf('<|end|>')]);
+    model.dispose();
+  });
+
+  test('trains an adapter alone, resumes it, and merges it at the end', async () => {
+    await run('base');
+    const from = join(folder, 'base');
+    const adapt = (name: string, options: Partial<RunOptions> = {}) => {
+      const adapted: RunSettings = {
+        ...{ data: { path: book }, model: { from }, lora: { r: 2 } },
+        ...{ train: { steps: 6, batch: 2 }, checkpoints: { every: 2 }, out: join(folder, name) },
+      };
+      return run(name, {}, { config: resolveRun(adapted), ...options });
+    };
+    const { about } = await adapt('adapted');
+    // Two matrices of 16 x 16, an adapter of 2 x 16 and 16 x 2 for each.
+    expect(about.trainable).toBe(2 * 64);
+    const out = join(folder, 'adapted');
+    expect(readdirSync(join(out, 'adapter')).sort()).toEqual([
+      'adapter_config.json',
+      'adapter_model.safetensors',
+    ]);
+    const weights = (path: string) =>
+      decodeSafetensors(readFileSync(join(path, 'model.safetensors')));
+    const [before, after] = [weights(from).tensors, weights(out).tensors];
+    const changed = [...after].filter(([name, { data }]) => {
+      return !Buffer.from(data.buffer).equals(
+        Buffer.from(before.get(name)?.data.buffer as ArrayBuffer),
+      );
+    });
+    expect(changed.map(([name]) => name).sort()).toEqual([
+      'model.layers.0.self_attn.q_proj.weight',
+      'model.layers.0.self_attn.v_proj.weight',
+    ]);
+    // A checkpoint of an adapter holds the adapter only.
+    const kept = weights(join(out, 'checkpoints', 'step-6')).tensors;
+    expect([...kept.keys()].every((name) => name.includes('.lora.'))).toBe(true);
+    const controller = new AbortController();
+    const onProgress = ({ step }: { step: number }) => step === 3 && controller.abort();
+    await adapt('halves', { onProgress, signal: controller.signal });
+    rmSync(join(folder, 'halves', 'model.safetensors'));
+    await adapt('halves', { resume: true });
+    expect(await losses('halves')).toEqual(await losses('adapted'));
+  });
+
+  test('a gpt2 with a tokenizer of its own; its checkpoints are models, too', async () => {
+    const small: RunSettings = {
+      ...{ data: { path: book }, tokenizer: { kind: 'bpe', vocabSize: 280 } },
+      model: { arch: 'gpt2', layers: 2, width: 16, heads: 2, context: 16 },
+      train: { steps: 3, batch: 4, gradientCheckpointing: true },
+      ...{ checkpoints: { every: 2 }, out: join(folder, 'gpt2') },
+    };
+    const { about } = await run('gpt2', {}, { config: resolveRun(small) });
+    const plain = { ...small, train: { steps: 3, batch: 4 }, out: join(folder, 'gpt2-plain') };
+    const { about: other } = await run('gpt2-plain', {}, { config: resolveRun(plain) });
+    expect(await losses('gpt2')).toEqual(await losses('gpt2-plain'));
+    expect(about.memory.activations).toBeLessThan(other.memory.activations);
+    const { model, tokenizer } = await loadModel(join(folder, 'gpt2', 'checkpoints', 'step-2'));
+    expect(model.type).toBe('gpt2');
+    expect(tokenizer?.decode(tokenizer.encode('the cat'))).toBe('the cat');
+    model.dispose();
+  });
+
+  test('is refused where its file of tokens has no tokenizer', async () => {
+    const path = join(folder, 'a.bin');
+    writeFileSync(path, new Uint8Array(4));
+    const config = resolveRun({ data: { path }, out: join(folder, 'bin') });
+    await expect(runTraining({ config })).rejects.toThrow(
+      /a\.bin" holds tokens; expected a tokenizer/,
+    );
   });
 });
 

@@ -73,9 +73,10 @@ export async function prepare(config: RunConfig): Promise<Prepared> {
       source,
       validation: held && {
         source: () => batchesOf(held, false),
+        // A part of a batch would be filled up with rows that were measured already.
         batches: Math.min(
           train.evalBatches,
-          Math.ceil(batchesOf(held, false).rowsPerEpoch / train.batch),
+          Math.max(1, Math.floor(batchesOf(held, false).rowsPerEpoch / train.batch)),
         ),
       },
       weighted: batchesOf(dataset.train, false).next().weights !== undefined,
