@@ -52,27 +52,59 @@ describe('tersor start', () => {
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-  test('trains, tells a story, and answers questions beside the baselines', async () => {
+  test('goes the whole road: a run, the packed model, the table', async () => {
     const out = join(folder, 'world');
-    const { code, stdout, stderr } = await tersor('start', '--quick', '--out', out);
+    const { code, stdout, stderr } = await tersor('start', '--quick', '--no-serve', '--out', out);
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
-    expect(stdout).toMatch(/^A small world of \d+ characters/);
-    expect(stdout).toContain('In its own words:');
-    expect(stdout).toMatch(/model +n-gram +majority/);
-    for (const kind of ['all', 'fact', 'arithmetic', 'opposite', 'story']) {
+    expect(stdout).toMatch(/^A small world: \d+ conversations/);
+    expect(stdout).toMatch(/f32 +int4 +n-gram +majority/);
+    expect(stdout).toMatch(/size +[\d.]+ [kM]B +[\d.]+ kB/);
+    for (const kind of ['right answers', 'fact', 'arithmetic', 'opposite', 'story']) {
       expect(stdout).toMatch(new RegExp(`${kind} \\(\\d+\\) +\\d`));
     }
-    expect(stdout).toContain(`The model is saved in ${out}`);
-    expect((await tersor('generate', out, 'Q: ', '-n', '5')).code).toBe(0);
+    expect(stdout).toContain(`tersor serve ${join(out, 'int4')}`);
+    const chat = await tersor('generate', join(out, 'int4'), 'what is 1 plus 2?', '-n', '5');
+    expect(chat.code).toBe(0);
+    const again = await tersor('start', '--quick', '--no-serve', '--out', out);
+    expect(again.stderr).toContain('go on with it by --resume');
+    const resumed = await tersor('start', '--quick', '--no-serve', '--resume', '--out', out);
+    expect(resumed.code).toBe(0);
+    expect(resumed.stdout).toContain('right answers');
   });
 
-  test('gives JSON lines, and ends at Ctrl-C', async () => {
-    const { child, ended, printed } = startTersor(['start', '--json']);
+  test('gives JSON lines, ends at Ctrl-C, and goes on from there', async () => {
+    const out = join(folder, 'json');
+    const args = ['start', '--quick', '--json', '--no-serve', '--out', out];
+    const { child, ended, printed } = startTersor([...args, '--minutes', '0.5']);
     await printed('"step":2,');
     child.kill('SIGINT');
     const { code, stdout, stderr } = await ended;
     expect(code).toBe(130);
-    expect(stderr).toMatch(/^stopped after \d+ steps\n$/);
-    for (const line of stdout.trim().split('\n')) expect(JSON.parse(line).event).toBe('progress');
+    expect(stderr).toMatch(/^stopped after \d+ steps; go on by tersor start --resume/);
+    const events = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).event);
+    expect(new Set(events)).toEqual(new Set(['start', 'progress']));
+  });
+
+  test('serves the packed model at the end, and says so where nothing can be resumed', async () => {
+    const { child, ended, printed } = startTersor([
+      'start',
+      '--quick',
+      '--json',
+      '--port',
+      '0',
+      '--out',
+      join(folder, 'served'),
+    ]);
+    const { origin } = JSON.parse(await printed('"event":"listening"'));
+    const models = await (await fetch(`${origin}/v1/models`)).json();
+    expect(models.data.map(({ id }: { id: string }) => id)).toEqual(['small-world']);
+    child.kill('SIGTERM');
+    await ended;
+    const nothing = await tersor('start', '--resume', '--out', join(folder, 'none'));
+    expect(nothing).toMatchObject({ code: 1 });
+    expect(nothing.stderr).toContain('leave out --resume to begin one');
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Question, World } from '../../src/data/index.ts';
 import { generateWorld } from '../../src/data/index.ts';
-import { isHeldOutPair } from '../../src/data/world/stories.ts';
+import { isHeldOutEvent, isHeldOutPair } from '../../src/data/world/stories.ts';
 
 const SEEDS = [0, 1, 2, 7, 42, 2 ** 32 - 1];
 const worlds: readonly World[] = SEEDS.map((seed) => generateWorld({ seed, characters: 120_000 }));
@@ -78,9 +78,11 @@ describe('conversations', () => {
     for (const { message } of world.questions) expect(said.has(message), message).toBe(false);
   });
 
-  test('ask for each villager of a story', () => {
-    const stories = world.conversations.filter(([first]) => first?.content.includes('. what did'));
-    expect(stories.length).toBeGreaterThan(1000);
+  test('ask for each villager of a story about several', () => {
+    const stories = world.conversations.filter(([first]) =>
+      / the \w+\. what did/.test(first?.content.replace(/ in the \w+\./, '') ?? ''),
+    );
+    expect(stories.length).toBeGreaterThan(300);
     for (const story of stories) {
       const told = story[0]?.content.split(/(?<=\.) /).slice(0, -1) ?? [];
       const answers = story.filter(({ role }) => role === 'assistant').map((m) => m.content);
@@ -102,7 +104,7 @@ describe('held-out questions', () => {
     for (const { train, validation } of [world, ...worlds]) {
       for (const question of world.questions) {
         const text =
-          question.kind === 'story'
+          question.kind === 'story' || question.kind === 'pair'
             ? question.prompt.slice(0, question.prompt.indexOf('\nA:'))
             : `${questionLine(question)}\n`;
         expect(train.includes(text), text).toBe(false);
@@ -120,9 +122,9 @@ describe('held-out questions', () => {
     }
   });
 
-  test('fit a context of 80 characters with their answers', () => {
+  test('are short, with their answers', () => {
     for (const { prompt, answer } of world.questions) {
-      expect(prompt.length + answer.length + 1).toBeLessThanOrEqual(80);
+      expect(prompt.length + answer.length + 1).toBeLessThanOrEqual(100);
     }
   });
 
@@ -157,7 +159,9 @@ describe('held-out questions', () => {
         .replace(/what is the _/, 'what is the _');
     };
     const trained = new Set(world.examples.map(shape));
-    for (const question of world.questions.filter(({ kind }) => kind !== 'story')) {
+    for (const question of world.questions.filter(
+      ({ kind }) => kind !== 'story' && kind !== 'pair',
+    )) {
       expect(trained.has(shape(question)), shape(question)).toBe(true);
     }
   });
@@ -202,9 +206,36 @@ describe('answers', () => {
     }
   });
 
-  test('of stories are sentences of the story about a single villager', () => {
+  test('of stories say what the story says', () => {
     const stories = both.filter(({ kind }) => kind === 'story');
     expect(stories.length).toBeGreaterThan(1000);
+    for (const { prompt, answer } of stories) {
+      const [story = '', question = ''] = prompt.split('\nQ: ');
+      const [, deed, where] = /^(\w+ \w+ the \w+) (in the \w+)\.$/.exec(story) ?? [];
+      expect(answer, prompt).toBe(question.startsWith('where') ? `${where}.` : `${deed}.`);
+    }
+  });
+
+  test('of held-out stories tell of a villager, a thing and a place that never share a story', () => {
+    const event = /^(\w+) \w+ the (\w+) in the (\w+)\./gm;
+    const events = (text: string) => [...text.matchAll(event)].map(([, ...parts]) => parts);
+    const told = world.questions
+      .filter(({ kind }) => kind === 'story')
+      .flatMap(({ prompt }) => events(prompt));
+    expect(told).toHaveLength(40);
+    const isHeldOut = ([who = '', object = '', place = '']: readonly string[]) =>
+      isHeldOutEvent(who, object, place);
+    expect(told.every(isHeldOut)).toBe(true);
+    for (const { train, validation } of [world, ...worlds]) {
+      const trained = events(train + validation);
+      expect(trained.length).toBeGreaterThan(100);
+      expect(trained.some(isHeldOut)).toBe(false);
+    }
+  });
+
+  test('of pairs are sentences of the story about a single villager', () => {
+    const stories = both.filter(({ kind }) => kind === 'pair');
+    expect(stories.length).toBeGreaterThan(500);
     for (const { prompt, answer } of stories) {
       const sentences = prompt.slice(0, prompt.indexOf('\n')).split(/(?<=\.) /);
       const who = answer.split(' ')[0];
@@ -212,13 +243,13 @@ describe('answers', () => {
     }
   });
 
-  test('of held-out stories belong to pairs of sentences that never share a story', () => {
+  test('of held-out pairs belong to sentences that never share a story', () => {
     const sentencesOf = (text: string): string[] => text.split(/(?<=\.) /);
     const hasHeldOutPair = (story: string): boolean =>
       sentencesOf(story).some((left, index, all) =>
         all.slice(index + 1).some((right) => isHeldOutPair(left, right)),
       );
-    for (const { prompt } of world.questions.filter(({ kind }) => kind === 'story')) {
+    for (const { prompt } of world.questions.filter(({ kind }) => kind === 'pair')) {
       const [left = '', right = ''] = sentencesOf(prompt.slice(0, prompt.indexOf('\n')));
       expect(isHeldOutPair(left, right)).toBe(true);
       expect(isHeldOutPair(right, left)).toBe(true);

@@ -13,8 +13,8 @@ export interface Outcome {
 export interface Running {
   readonly child: ChildProcess;
   readonly ended: Promise<Outcome>;
-  /** Resolves when standard output holds a text. */
-  printed(text: string): Promise<void>;
+  /** Resolves with the first line of standard output that holds a text, when it is complete. */
+  printed(text: string): Promise<string>;
 }
 
 /** Starts the command from its sources, with its output in pipes. */
@@ -36,9 +36,13 @@ export function startTersor(args: readonly string[], env: NodeJS.ProcessEnv = {}
     child.on('close', (code) => resolve({ code, stdout, stderr }));
   });
   const printed = (text: string) =>
-    new Promise<void>((resolve, reject) => {
+    new Promise<string>((resolve, reject) => {
       const look = () => {
-        if (stdout.includes(text)) resolve();
+        const line = stdout
+          .split('\n')
+          .slice(0, -1)
+          .find((each) => each.includes(text));
+        if (line !== undefined) resolve(line);
       };
       child.stdout.on('data', look);
       child.on('close', () => reject(new Error(`ended without printing ${text}: ${stderr}`)));

@@ -1,5 +1,8 @@
-/** What a question is about; baselines and reports group by it. */
-export type QuestionKind = 'fact' | 'arithmetic' | 'opposite' | 'story';
+/**
+ * What a question is about; baselines and reports group by it. A story tells of one villager, a
+ * pair of two, between whom to choose.
+ */
+export type QuestionKind = 'fact' | 'arithmetic' | 'opposite' | 'story' | 'pair';
 
 /** One question with its one right answer. */
 export interface Question {

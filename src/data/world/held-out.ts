@@ -4,10 +4,10 @@ import type { Exchange, Question } from './exchange.ts';
 import { questionOf } from './exchange.ts';
 import { factSplit } from './facts.ts';
 import { oppositeSplit } from './opposites.ts';
-import { heldOutStory } from './stories.ts';
+import { type Story, tellEvent, tellPair } from './stories.ts';
 
 /** How many questions of each kind are asked: 200 in all. */
-const COUNTS = { fact: 60, arithmetic: 72, opposite: 8, story: 60 };
+const COUNTS = { fact: 60, arithmetic: 72, opposite: 8, story: 40, pair: 20 };
 
 /** Fixes which held-out questions are asked, so that runs of different seeds can be compared. */
 const SEED = 20;
@@ -28,11 +28,13 @@ export function heldOutQuestions(): Question[] {
   ];
   return [
     ...questions,
-    ...different(COUNTS.story, () => {
-      const { text, exchanges } = heldOutStory(random);
-      return questionOf(exchanges[0], text);
-    }),
+    ...different(COUNTS.story, () => questionAbout(tellEvent(random, true))),
+    ...different(COUNTS.pair, () => questionAbout(tellPair(random, true))),
   ];
+}
+
+function questionAbout({ text, exchanges }: Story): Question {
+  return questionOf(exchanges[0], text);
 }
 
 function different(count: number, make: () => Question): Question[] {

@@ -26,10 +26,9 @@ const OBJECTS: readonly string[] = [
 
 type Deed = readonly [past: string, infinitive: string];
 
-/**
- * What villagers can do, as it is told and as it is asked for. All do the same in one story, so
- * that only their names tell their sentences apart.
- */
+const PLACES: readonly string[] = ['barn', 'castle', 'forge', 'inn', 'mill', 'school', 'tower'];
+
+/** What villagers can do, as it is told and as it is asked for. */
 const DEEDS: readonly Deed[] = [
   ['got', 'get'],
   ['saw', 'see'],
@@ -37,10 +36,12 @@ const DEEDS: readonly Deed[] = [
 ];
 
 /**
- * How many villagers a training story has. With one there is only one answer: such stories teach
- * where to look, and the others then teach whom to look for.
+ * Whether a villager, a thing and a place never stand in the same training story: every eighth such
+ * triple, chosen by hash.
  */
-const LENGTHS: readonly number[] = [1, 2, 2, 3];
+export function isHeldOutEvent(who: string, object: string, place: string): boolean {
+  return hashText(`event ${who} ${object} ${place}`) % 8 === 0;
+}
 
 /**
  * Whether two sentences never stand in the same training story, in whatever order: every eighth
@@ -50,17 +51,54 @@ export function isHeldOutPair(left: string, right: string): boolean {
   return hashText(`story ${[left, right].sort().join(' ')}`) % 8 === 0;
 }
 
-/** A story of the training kind, and a question about each villager in it. */
-export function trainingStory(random: SeededRandom): Story {
-  return tell(random, random.pick(LENGTHS), false);
+/**
+ * What one villager did where, and the three questions about it. To answer them is to read: each
+ * story is new.
+ */
+export function tellEvent(random: SeededRandom, heldOut: boolean): Story {
+  for (;;) {
+    const [who, object, place] = [PEOPLE, OBJECTS, PLACES].map((list) => random.pick(list));
+    if (isHeldOutEvent(who as string, object as string, place as string) !== heldOut) continue;
+    const [past, infinitive] = random.pick(DEEDS);
+    const deed = `${who} ${past} the ${object}`;
+    const where = `in the ${place}`;
+    const about = { kind: 'story', skill: infinitive } as const;
+    const exchanges = random.shuffled<Exchange>([
+      {
+        ...about,
+        question: `what did ${who} ${infinitive}?`,
+        answer: `${deed}.`,
+        value: object as string,
+      },
+      {
+        ...about,
+        question: `who ${past} the ${object}?`,
+        answer: `${deed}.`,
+        value: who as string,
+      },
+      {
+        ...about,
+        question: `where did ${who} ${infinitive} the ${object}?`,
+        answer: `${where}.`,
+        value: place as string,
+      },
+    ]);
+    return { text: `${deed} ${where}.`, exchanges: exchanges as [Exchange, ...Exchange[]] };
+  }
 }
 
-/** Two sentences that never share a training story, and a question about one of them. */
-export function heldOutStory(random: SeededRandom): Story {
-  return tell(random, 2, true);
-}
+/**
+ * How many villagers a training story of several has. With one there is only one answer: such
+ * stories teach where to look, and the others then teach whom to look for.
+ */
+const LENGTHS: readonly number[] = [1, 2, 2, 3];
 
-function tell(random: SeededRandom, count: number, heldOut: boolean): Story {
+/**
+ * What several villagers did, all the same, so that only their names tell their sentences apart,
+ * and a question about each. Held out are two sentences that never share a training story.
+ */
+export function tellPair(random: SeededRandom, heldOut: boolean): Story {
+  const count = heldOut ? 2 : random.pick(LENGTHS);
   for (;;) {
     const people = random.shuffled(PEOPLE).slice(0, count);
     const objects = random.shuffled(OBJECTS).slice(0, count);
@@ -69,16 +107,15 @@ function tell(random: SeededRandom, count: number, heldOut: boolean): Story {
     const hasHeldOut = sentences.some((left, index) =>
       sentences.slice(index + 1).some((right) => isHeldOutPair(left, right)),
     );
-    if (hasHeldOut === heldOut) {
-      const [first = 0, ...others] = random.shuffled([...people.keys()]);
-      const ask = (index: number): Exchange => ({
-        kind: 'story',
-        skill: infinitive,
-        question: `what did ${people[index]} ${infinitive}?`,
-        answer: sentences[index] as string,
-        value: objects[index] as string,
-      });
-      return { text: sentences.join(' '), exchanges: [ask(first), ...others.map(ask)] };
-    }
+    if (hasHeldOut !== heldOut) continue;
+    const [first = 0, ...others] = random.shuffled([...people.keys()]);
+    const ask = (index: number): Exchange => ({
+      kind: 'pair',
+      skill: infinitive,
+      question: `what did ${people[index]} ${infinitive}?`,
+      answer: sentences[index] as string,
+      value: objects[index] as string,
+    });
+    return { text: sentences.join(' '), exchanges: [ask(first), ...others.map(ask)] };
   }
 }

@@ -1,11 +1,11 @@
 import { SeededRandom } from '../random.ts';
 import { arithmeticSplit } from './arithmetic.ts';
-import type { Exchange, Question, WorldDocument } from './exchange.ts';
+import type { Exchange, Question, QuestionKind, WorldDocument } from './exchange.ts';
 import { conversationOf, documentOf, questionOf } from './exchange.ts';
 import { describeEntity, factSplit } from './facts.ts';
 import { heldOutQuestions } from './held-out.ts';
 import { oppositeSplit } from './opposites.ts';
-import { trainingStory } from './stories.ts';
+import { type Story, tellEvent, tellPair } from './stories.ts';
 
 /** What to generate; `characters` is the length of the training text (default 400000). */
 export interface WorldOptions {
@@ -35,7 +35,7 @@ export interface World {
 const FEWEST_CHARACTERS = 2000;
 
 /** Chances of the kinds of document, chosen so that each skill gets its share of characters. */
-const CHANCES = { fact: 27, description: 1, arithmetic: 36, opposite: 5, story: 32 };
+const CHANCES = { fact: 34, description: 1, arithmetic: 36, opposite: 5, story: 14, pair: 10 };
 
 /**
  * Generates the corpus of the small world. The facts of the world are fixed; the seed chooses
@@ -136,16 +136,18 @@ class Writer {
     if (kind === 'description') {
       return `${describeEntity(this.#random)}\n`;
     }
-    const document = kind === 'story' ? this.#story() : this.#exchanges(kind);
+    const document = this.#asking(kind);
     const { story, exchanges } = document;
     this.examples.push(...exchanges.map((exchange) => questionOf(exchange, story)));
     this.conversations.push(conversationOf(document));
     return documentOf(document);
   }
 
-  #story(): WorldDocument {
-    const { text, exchanges } = trainingStory(this.#random);
-    return { story: text, exchanges };
+  #asking(kind: QuestionKind): WorldDocument {
+    const of = ({ text, exchanges }: Story) => ({ story: text, exchanges });
+    if (kind === 'story') return of(tellEvent(this.#random, false));
+    if (kind === 'pair') return of(tellPair(this.#random, false));
+    return this.#exchanges(kind);
   }
 
   #exchanges(kind: 'fact' | 'arithmetic' | 'opposite'): WorldDocument {
