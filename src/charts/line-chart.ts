@@ -40,8 +40,8 @@ export async function lineChart(chart: Chart): Promise<string> {
     x: axis(chart.x),
     y: { ...axis(chart.y), grid: true },
     marks: [
-      Plot.axisX({ label: chart.x.label, ...AT_CENTRE }),
-      Plot.axisY({ label: chart.y.label, ...AT_CENTRE }),
+      Plot.axisX({ label: chart.x.label, ...ticks(chart.x), ...AT_CENTRE }),
+      Plot.axisY({ label: chart.y.label, ...ticks(chart.y), ...AT_CENTRE }),
       ...marks,
       Plot.ruleY(
         lines.map(({ y }) => y),
@@ -67,6 +67,11 @@ function axis({ label, scale = 'linear', domain }: Axis) {
     ...(domain && { domain: [...domain] }),
     labelArrow: 'none',
   } as const;
+}
+
+/** Logarithmic axes would write 0.1 as 100m. */
+function ticks({ scale }: Axis) {
+  return scale === 'log' ? { tickFormat: ',.12~g' } : {};
 }
 
 function fits(value: number, { scale }: Axis): boolean {

@@ -25,6 +25,9 @@ export function examplesOf(
 /** MNIST's own mean and deviation away from it, as is usual for it. */
 export const standardised = (pixel: number): number => (pixel / 255 - 0.1307) / 0.3081;
 
+/** From 0, the background, to 1. */
+export const fromZero = (pixel: number): number => pixel / 255;
+
 /** The rows of some places, one after the other. */
 export function rowsOf({ inputs, width }: Examples, places: ArrayLike<number>): Float32Array {
   const rows = new Float32Array(places.length * width);

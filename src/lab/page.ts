@@ -52,7 +52,7 @@ export function pageOf(report: Report): string {
     ['tersor lab', name, '--data DIR', ...flags].join(' '),
     '```',
     '',
-    `The run took ${Math.round(seconds)} s of a shared machine with two processors.`,
+    `The run took ${Math.round(seconds)} s.`,
     '',
   ];
   return lines.join('\n');

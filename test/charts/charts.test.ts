@@ -72,6 +72,25 @@ describe('a chart of lines', () => {
     expect(svg.match(/<circle /g)).toHaveLength(2);
   });
 
+  it('writes small numbers of a logarithmic axis as they are', async () => {
+    const svg = await lineChart({
+      title: 'log',
+      x: { label: 'n' },
+      y: { label: 'error', scale: 'log' },
+      series: [
+        {
+          name: 'a',
+          points: [
+            [1, 0.001],
+            [2, 1],
+          ],
+        },
+      ],
+    });
+    expect(svg).toContain('>0.1</text>');
+    expect(svg).not.toContain('>100m</text>');
+  });
+
   it('refuses a band of another length', async () => {
     const series = [{ name: 'a', points: [[0, 1]] as [number, number][], band: [] }];
     await expect(lineChart({ title: '', ...axes, series })).rejects.toThrow('band of a is 0');

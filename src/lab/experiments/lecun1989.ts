@@ -84,8 +84,8 @@ export const lecun1989: Experiment = {
         'x 16), which are easier: there the run of 1989 itself had 4.09 %.',
     );
     yield note(
-      'The first weights matter: within 2.4 / sqrt(inputs), as in the reproduction of 2022, the run of ' +
-        '1989 had 6.06 ± 0.25 % errors on these digits (seeds 1, 2, 3).',
+      'The first weights matter: within 2.4 / sqrt(inputs), as in the reproduction of 2022, an ' +
+        'earlier run of the same had 6.06 ± 0.25 % errors on these digits (seeds 1, 2, 3).',
     );
     const passes = (errors: readonly number[][]) => errors[0]?.map((_, i) => i + 1) ?? [];
     yield figure({

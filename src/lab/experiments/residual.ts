@@ -27,14 +27,14 @@ export const residual: Experiment = {
   setting: [
     'The first 10,000 training digits of MNIST; fully connected layers of width 64 in blocks of two, ' +
       'each layer normalised (layer norm in place of batch norm) before its ReLU, first weights of He.',
-    'Adam, batches of 100, 4 epochs. The rate is the best of 3e-4, 1e-3 and 3e-3 by the training loss ' +
+    'Adam, batches of 100, 10 epochs. The rate is the best of 3e-4, 1e-3 and 3e-3 by the training loss ' +
       'of the first seed, chosen for each network.',
     'The loss is the mean over the batches of the last half epoch, as they are trained on.',
   ],
   seeds: 3,
   async *run(lab) {
     const count = lab.size(10000, 400);
-    const epochs = lab.size(4, 1);
+    const epochs = lab.size(10, 1);
     const train = examplesOf(await lab.data.digits('mnist', 'train'), standardised, count);
     const test = examplesOf(
       await lab.data.digits('mnist', 'test'),

@@ -14,8 +14,8 @@ import { curveOf, exponent, mean, spreadText } from '../statistics.ts';
 
 const BATCH = 16;
 const SEQUENCE = 64;
-const RATES = [2e-3, 5e-3, 1e-2];
-const SMOOTH = 10;
+const RATES = [2e-3, 5e-3];
+const SMOOTH = 25;
 
 /** Of nearly the same number of parameters. */
 const MODELS: Readonly<Record<string, (vocabulary: number) => CharacterModel>> = {
@@ -33,18 +33,19 @@ export const transformer: Experiment = {
     'all before); its time grows with the square of the length. Here: a lower loss on characters than ' +
     'recurrent networks of as many parameters, and the exponent of the time.',
   setting: [
-    'The text of Shakespeare as characters, a tenth held out; 16 x 64 characters a step, 300 steps, ' +
+    'The text of Shakespeare as characters, a tenth held out; 16 x 64 characters a step, 1,000 ' +
+      'steps (once over the text), ' +
       'AdamW, 5 % warm-up and cosine to 0, gradients clipped to a norm of 1.',
     'Transformer: a llama of 2 layers of width 64, 4 heads. LSTM: one layer of 128 units; RNN: one of ' +
-      '256 (tanh). All have 0.10 M parameters. The peak rate of each is the best of 2e-3, 5e-3 and 1e-2 by ' +
+      '256 (tanh). All have 0.10 M parameters. The peak rate of each is the better of 2e-3 and 5e-3 by ' +
       'the held-out loss of the first seed.',
     'Time: causal attention of 4 heads of size 32 over 256 to 2,048 positions, forward, the fastest of ' +
       'eight runs each; the exponent is the slope of the logarithms.',
   ],
-  seeds: 3,
+  seeds: 2,
   async *run(lab) {
     const characters = await charactersOf(lab);
-    const steps = lab.size(300, 4);
+    const steps = lab.size(1000, 4);
     const results: { name: string; size: number; validations: number[]; curves: number[][] }[] = [];
     for (const [name, make] of Object.entries(MODELS)) {
       let size = 0;
@@ -96,6 +97,10 @@ export const transformer: Experiment = {
     yield note(
       'Losses are in nats a character, after equal steps on equal text; the recurrent networks take ' +
         'longer for a step, since they cannot compute its positions at once.',
+    );
+    yield note(
+      'This is the small end of the scale: 0.1 M parameters and one pass over 1.1 MB of text. With 300 ' +
+        'steps (three seeds) the losses were 2.025 (transformer), 1.975 (LSTM) and 1.881 (RNN).',
     );
     const stepsAt = results[0]?.curves[0]?.map((_, i) => (i + 1) * SMOOTH) ?? [];
     yield figure({
