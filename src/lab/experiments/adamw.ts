@@ -66,6 +66,10 @@ export const adamw: Experiment = {
       mean(results.get(method)?.map((r) => r.at(-1) as number) ?? []);
     const fewer = 1 - lastOf('AdamW') / lastOf('Adam + L2');
     yield row('fewer errors with AdamW', 'up to 15 %', `${(100 * fewer).toFixed(1)} %`, fewer > 0);
+    yield note(
+      'The decays tried were moved after a first run (4.0 % fewer errors); the best one of AdamW is ' +
+        'the largest of them again.',
+    );
     yield figure({
       title: 'Test errors by epoch, the decay tuned for each method',
       subtitle: `mean and range of ${lab.seeds.length} seeds`,
