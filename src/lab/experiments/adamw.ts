@@ -2,7 +2,7 @@ import { Adam, AdamW, cosineSchedule } from '../../optim/index.ts';
 import { Parameter, random, type Tensor, tensor } from '../../tensor/index.ts';
 import { trained } from '../classifier.ts';
 import { type Examples, examplesOf, standardised } from '../digits.ts';
-import { type Experiment, figure, type Lab, progress, row } from '../experiment.ts';
+import { type Experiment, figure, type Lab, note, progress, row } from '../experiment.ts';
 import { MLP } from '../mlp.ts';
 import { curveOf, mean, spreadText } from '../statistics.ts';
 
