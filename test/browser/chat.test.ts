@@ -83,10 +83,13 @@ describeWithChromium('the chat page', (executable) => {
 
   test('is small, and built of files alone', async () => {
     await visit();
-    const own = [...(files ?? new Map())].filter(([path]) => !path.includes('training'));
-    const sizes = own.map(([, { bytes }]) => bytes.length as number);
-    expect(sizes.reduce((a, b) => a + b, 0)).toBeLessThan(60_000);
     const html = readFileSync(join(folder, 'chat', 'index.html'), 'utf8');
+    const named = [...html.matchAll(/(?:src|href)="(?:\.\.\/)?(assets\/[^"]+)"/g)].map(
+      ([, path]) => path,
+    );
+    expect(named.length).toBeGreaterThanOrEqual(2);
+    const sizes = named.map((path) => readFileSync(join(folder, path as string)).length);
+    expect(sizes.reduce((a, b) => a + b, html.length)).toBeLessThan(60_000);
     expect(html).not.toMatch(/<script(?![^>]* src=)|<style| style=| on\w+=/);
     expect(await page.textContent('#model')).toBe('tiny');
   });

@@ -79,15 +79,28 @@ describe('conversations', () => {
   });
 
   test('ask for each villager of a story about several', () => {
-    const stories = world.conversations.filter(([first]) =>
-      / the \w+\. what did/.test(first?.content.replace(/ in the \w+\./, '') ?? ''),
-    );
-    expect(stories.length).toBeGreaterThan(300);
-    for (const story of stories) {
-      const told = story[0]?.content.split(/(?<=\.) /).slice(0, -1) ?? [];
-      const answers = story.filter(({ role }) => role === 'assistant').map((m) => m.content);
-      expect([...answers].sort()).toEqual([...told].sort());
+    let stories = 0;
+    for (const conversation of world.conversations) {
+      conversation.forEach(({ content }, turn) => {
+        const told = content.match(/^((?:\w+ \w+ the \w+\. )+)what did/)?.[1]?.trim();
+        if (told === undefined) return;
+        stories++;
+        const sentences = told.split(/(?<=\.) /);
+        const after = conversation.slice(turn, turn + 2 * sentences.length);
+        const answers = after.filter(({ role }) => role === 'assistant').map((m) => m.content);
+        expect([...answers].sort()).toEqual([...sentences].sort());
+      });
     }
+    expect(stories).toBeGreaterThan(300);
+  });
+
+  test('change their subject, within three exchanges', () => {
+    expect(Math.max(...world.conversations.map(({ length }) => length))).toBe(6);
+    const isMixed = (text: string) => / plus /.test(text) && / the /.test(text);
+    const mixed = world.conversations.filter((each) =>
+      isMixed(each.map(({ content }) => content).join(' ')),
+    );
+    expect(mixed.length).toBeGreaterThan(50);
   });
 });
 

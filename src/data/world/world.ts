@@ -67,6 +67,9 @@ export function generateWorld(options: WorldOptions): World {
   };
 }
 
+/** Questions and answers of a conversation. */
+const MOST_EXCHANGES = 3;
+
 /** Repeats exchanges so that each skill comes about as often as the most frequent one. */
 function bySkill(exchanges: readonly Exchange[]): Exchange[] {
   const skills = new Map<string, Exchange[]>();
@@ -139,8 +142,16 @@ class Writer {
     const document = this.#asking(kind);
     const { story, exchanges } = document;
     this.examples.push(...exchanges.map((exchange) => questionOf(exchange, story)));
-    this.conversations.push(conversationOf(document));
+    this.#say(conversationOf(document));
     return documentOf(document);
+  }
+
+  /** Half of the conversations change their subject, so that nothing hangs on the one before. */
+  #say(messages: Conversation): void {
+    const last = this.conversations.at(-1);
+    const fits = last && last.length + messages.length <= 2 * MOST_EXCHANGES;
+    if (fits && this.#random.integer(2) === 0) last.push(...messages);
+    else this.conversations.push(messages);
   }
 
   #asking(kind: QuestionKind): WorldDocument {
