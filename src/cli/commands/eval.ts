@@ -1,7 +1,7 @@
 import { Command } from 'commander';
 import { megabytes } from '../../compress/index.ts';
 import { answerAll, createEngine } from '../../generate/index.ts';
-import { loadModel } from '../../models/node.ts';
+import { loadModel, type Pretrained } from '../../models/node.ts';
 import { interruptible } from '../interrupt.ts';
 import { type MeasureOptions, measure, protocolOption } from '../measure.ts';
 import { integer } from '../options.ts';
@@ -11,6 +11,7 @@ import { printJson } from '../training-view.ts';
 
 interface EvalOptions extends MeasureOptions {
   readonly questions?: string;
+  readonly chat?: boolean;
   readonly stop: string;
   readonly maxTokens: number;
   readonly json?: boolean;
@@ -20,7 +21,8 @@ const EXAMPLES = `
 Examples:
   tersor eval my-model --text book.txt
   tersor eval my-model --text test.txt --protocol llama.cpp --context 512
-  tersor eval my-model --questions held-out.jsonl      {"prompt": ..., "answer": ...} a line`;
+  tersor eval my-model --questions held-out.jsonl      {"prompt": ..., "answer": ...} a line
+  tersor eval runs/start/int4 --questions runs/start/questions.jsonl --chat`;
 
 export function evalCommand(finish: (code: number) => void): Command {
   return new Command('eval')
@@ -30,6 +32,7 @@ export function evalCommand(finish: (code: number) => void): Command {
     .addOption(protocolOption())
     .option('--context <n>', 'tokens of a window of the perplexity', integer(2))
     .option('-q, --questions <file>', 'lines of JSON with prompt and answer')
+    .option('--chat', 'ask them through the chat template')
     .option('--stop <text>', 'what ends an answer', '\n')
     .option('--max-tokens <n>', 'longest answer', integer(1), 64)
     .option('--json', 'one object of JSON')
@@ -37,6 +40,13 @@ export function evalCommand(finish: (code: number) => void): Command {
     .action(async (folder: string, options: EvalOptions) => {
       finish(await interruptible((signal) => evaluate(folder, options, signal)));
     });
+}
+
+/** A question as the model is asked: as a text to continue, or as a message. */
+function asked(prompt: string, { tokenizer }: Pretrained, { chat }: EvalOptions) {
+  if (!chat) return prompt;
+  if (tokenizer?.hasChat) return tokenizer.encodeChat([{ role: 'user', content: prompt }]);
+  throw new Error('--chat: the model has no chat template; leave it out to ask by plain text');
 }
 
 async function evaluate(folder: string, options: EvalOptions, signal: AbortSignal): Promise<void> {
@@ -47,10 +57,11 @@ async function evaluate(folder: string, options: EvalOptions, signal: AbortSigna
   let right: number | undefined;
   if (questions) {
     const engine = createEngine(pretrained);
-    const prompts = questions.map(({ prompt }) => prompt);
+    const prompts = questions.map(({ prompt }) => asked(prompt, pretrained, options));
     const { stop, maxTokens } = options;
     const answers = await answerAll(engine, prompts, { stop, maxTokens, signal });
-    right = answers.filter((text, i) => text === questions[i]?.answer).length / answers.length;
+    right =
+      answers.filter((text, i) => text.trim() === questions[i]?.answer).length / answers.length;
     await engine.close();
   }
   const result = { model: folder, ...measured, ...(right !== undefined && { exactMatch: right }) };
