@@ -38,6 +38,9 @@ export function addLora(model: Module, options: AddLoraOptions): Map<string, Lor
       : targets.some((target) => name === target || name.endsWith(`.${target}`));
   const chosen = [...layers].filter(([name]) => matches(name));
   if (chosen.length === 0) {
+    if (layers.size === 0) {
+      throw new TypeError('addLora: the model has no linear layers; GPT-2 takes no adapter yet');
+    }
     const ends = new Set([...layers.keys()].map((name) => name.slice(name.lastIndexOf('.') + 1)));
     throw badArgument('addLora', 'targets', String(targets), `some of ${[...ends].join(', ')}`);
   }

@@ -12,9 +12,10 @@ import {
   verdict,
 } from '../../compress/index.ts';
 import { writeFileAtomic } from '../../io/index.ts';
-import { loadModel, saveModel } from '../../models/node.ts';
+import { saveModel } from '../../models/node.ts';
 import { interruptible } from '../interrupt.ts';
 import { type MeasureOptions, measure, protocolOption } from '../measure.ts';
+import { openModel } from '../open-model.ts';
 import { integer } from '../options.ts';
 import { percentLine } from '../percent-line.ts';
 import { table } from '../table.ts';
@@ -64,7 +65,7 @@ async function compress(
   const { scheme, ignore, json = false } = options;
   const out = options.out ?? `${folder.replace(/\/+$/, '')}-${scheme}`;
   refuseOverwriting(folder, out);
-  const pretrained = await loadModel(folder);
+  const pretrained = await openModel(folder);
   const { model } = pretrained;
   const before = await measure(pretrained, options, signal);
   const line = percentLine('packing');

@@ -1,9 +1,10 @@
 import { Command } from 'commander';
 import { megabytes } from '../../compress/index.ts';
 import { answerAll, createEngine } from '../../generate/index.ts';
-import { loadModel, type Pretrained } from '../../models/node.ts';
+import type { Pretrained } from '../../models/index.ts';
 import { interruptible } from '../interrupt.ts';
 import { type MeasureOptions, measure, protocolOption } from '../measure.ts';
+import { openModel } from '../open-model.ts';
 import { integer } from '../options.ts';
 import { readQuestions } from '../questions.ts';
 import { table } from '../table.ts';
@@ -11,7 +12,8 @@ import { printJson } from '../training-view.ts';
 
 interface EvalOptions extends MeasureOptions {
   readonly questions?: string;
-  readonly chat?: boolean;
+  readonly raw?: boolean;
+  readonly adapter?: string;
   readonly stop: string;
   readonly maxTokens: number;
   readonly json?: boolean;
@@ -22,7 +24,7 @@ Examples:
   tersor eval my-model --text book.txt
   tersor eval my-model --text test.txt --protocol llama.cpp --context 512
   tersor eval my-model --questions held-out.jsonl      {"prompt": ..., "answer": ...} a line
-  tersor eval runs/start/int4 --questions runs/start/questions.jsonl --chat`;
+  tersor eval runs/start/int4 --questions runs/start/questions.jsonl`;
 
 export function evalCommand(finish: (code: number) => void): Command {
   return new Command('eval')
@@ -32,7 +34,8 @@ export function evalCommand(finish: (code: number) => void): Command {
     .addOption(protocolOption())
     .option('--context <n>', 'tokens of a window of the perplexity', integer(2))
     .option('-q, --questions <file>', 'lines of JSON with prompt and answer')
-    .option('--chat', 'ask them through the chat template')
+    .option('--raw', 'continue them as plain text, also where there is a chat template')
+    .option('--adapter <folder>', 'a LoRA adapter of the model')
     .option('--stop <text>', 'what ends an answer', '\n')
     .option('--max-tokens <n>', 'longest answer', integer(1), 64)
     .option('--json', 'one object of JSON')
@@ -42,17 +45,16 @@ export function evalCommand(finish: (code: number) => void): Command {
     });
 }
 
-/** A question as the model is asked: as a text to continue, or as a message. */
-function asked(prompt: string, { tokenizer }: Pretrained, { chat }: EvalOptions) {
-  if (!chat) return prompt;
-  if (tokenizer?.hasChat) return tokenizer.encodeChat([{ role: 'user', content: prompt }]);
-  throw new Error('--chat: the model has no chat template; leave it out to ask by plain text');
+/** A question as the model is asked: as a message where it knows chats, or as a text to continue. */
+function asked(prompt: string, { tokenizer }: Pretrained, { raw }: EvalOptions) {
+  if (raw || !tokenizer?.hasChat) return prompt;
+  return tokenizer.encodeChat([{ role: 'user', content: prompt }]);
 }
 
 async function evaluate(folder: string, options: EvalOptions, signal: AbortSignal): Promise<void> {
   const questions =
     options.questions === undefined ? undefined : await readQuestions(options.questions);
-  const pretrained = await loadModel(folder);
+  const pretrained = await openModel(folder, options);
   const measured = await measure(pretrained, options, signal);
   let right: number | undefined;
   if (questions) {

@@ -11,6 +11,7 @@ import { integer, number, seed } from '../options.ts';
 import { printJson } from '../training-view.ts';
 
 interface GenerateCliOptions {
+  readonly adapter?: string;
   readonly maxTokens?: number;
   readonly temperature?: number;
   readonly topK?: number;
@@ -47,6 +48,7 @@ export function generateCommand(finish: (code: number) => void): Command {
     .description('continue a text with a saved model, or talk with it')
     .argument('<model>', 'a folder with config.json, model.safetensors and tokenizer.json')
     .argument('[prompt]', 'the text to continue (default: what comes by standard input)')
+    .option('--adapter <folder>', 'a LoRA adapter of the model')
     .option('-n, --max-tokens <n>', `longest continuation (default: ${LENGTH})`, integer(0))
     .option('-t, --temperature <n>', '0 takes the most probable, more is freer', number(0))
     .option('-k, --top-k <n>', 'choose among the n most probable only', integer(1))
@@ -89,7 +91,7 @@ async function run(
   if (options.system !== undefined && !options.chat) {
     throw new Error('--system is given without --chat; expected both. Add --chat.');
   }
-  const pretrained = await openModel(folder);
+  const pretrained = await openModel(folder, { adapter: options.adapter, needsTokenizer: true });
   const { model, tokenizer } = pretrained;
   const engine = createEngine(pretrained, { slots: 1, context: options.context });
   try {

@@ -1,10 +1,10 @@
 import { basename, resolve } from 'node:path';
 import { Command } from 'commander';
 import { apiKey } from '../../base/env.ts';
-import { loadModel } from '../../models/index.ts';
 import { requireFreePort } from '../../serve/index.ts';
 import { interruptible } from '../interrupt.ts';
 import { openBrowser } from '../open-browser.ts';
+import { openModel } from '../open-model.ts';
 import { integer } from '../options.ts';
 import { serveModel } from '../serving.ts';
 
@@ -17,6 +17,7 @@ interface ServeOptions {
   readonly maxWaiting?: number;
   readonly context?: number;
   readonly cors?: readonly string[];
+  readonly adapter?: string;
   readonly open?: boolean;
   readonly json?: boolean;
 }
@@ -42,6 +43,7 @@ export function serveCommand(finish: (code: number) => void): Command {
     .option('--max-waiting <n>', 'requests that may wait beyond those (default: 64)', integer(0))
     .option('--context <n>', 'tokens of prompt and answer together (default: all)', integer(2))
     .option('--cors <origin...>', 'other pages that may use the API; * for all')
+    .option('--adapter <folder>', 'a LoRA adapter of the model')
     .option('--open', 'open the chat page in the browser')
     .option('--json', 'lines of JSON instead of text')
     .addHelpText('after', EXAMPLES)
@@ -53,9 +55,9 @@ export function serveCommand(finish: (code: number) => void): Command {
 }
 
 async function serve(folder: string, options: ServeOptions, signal: AbortSignal): Promise<void> {
-  const { apiKey: key = apiKey(), modelName, open, ...rest } = options;
+  const { apiKey: key = apiKey(), modelName, open, adapter, ...rest } = options;
   await requireFreePort(options.host, options.port);
-  const pretrained = await loadModel(folder);
+  const pretrained = await openModel(folder, { adapter, needsTokenizer: true });
   try {
     await serveModel(
       pretrained,

@@ -11,12 +11,25 @@ import {
 } from '../../data/index.ts';
 import { saveModel } from '../../models/node.ts';
 import { requireFreePort } from '../../serve/index.ts';
-import { type RunOutcome, readRunFile, resolveRun, runTraining } from '../../train/index.ts';
+import {
+  type RunOutcome,
+  type RunSettings,
+  readRunFile,
+  resolveRun,
+  runTraining,
+} from '../../train/index.ts';
 import { examine } from '../demo/examine.ts';
 import { demoRun, writeDemoFiles } from '../demo/files.ts';
-import { folderToResume, newFolder, runFileOf } from '../demo/folder.ts';
+import {
+  checkpointIn,
+  folderToResume,
+  newFolder,
+  readDemoFile,
+  runFileOf,
+  writeDemoFile,
+} from '../demo/folder.ts';
 import { type DemoResult, demoSummary, demoTable, examplesText } from '../demo/report.ts';
-import { type DemoSetting, FULL, QUICK } from '../demo/setting.ts';
+import { FULL, QUICK } from '../demo/setting.ts';
 import { interruptible } from '../interrupt.ts';
 import { integer, number, seed } from '../options.ts';
 import { serveModel } from '../serving.ts';
@@ -70,15 +83,34 @@ export function startCommand(finish: (code: number) => void): Command {
 }
 
 async function start(options: StartOptions, signal: AbortSignal): Promise<void> {
-  const { json = false, resume = false } = options;
+  const { json = false } = options;
   const say = json ? () => {} : console.log;
-  const setting = options.quick ? QUICK : FULL;
   // Asked for before minutes of training, so that its end is not the moment to find out.
   if (options.serve && options.port) await requireFreePort('127.0.0.1', options.port);
-  const folder = resume ? folderToResume(options.out) : await newFolder(options.out, warn);
-  const world = generateWorld({ seed: options.seed, characters: setting.characters });
-  if (!resume) await writeDemoFiles(folder, world, setting);
-  const outcome = await train(folder, options, setting, signal);
+  const folder = options.resume ? folderToResume(options.out) : await newFolder(options.out, warn);
+  const { seed, quick } = options.resume
+    ? await readDemoFile(folder)
+    : { seed: options.seed, quick: options.quick ?? false };
+  const setting = quick ? QUICK : FULL;
+  const world = generateWorld({ seed, characters: setting.characters });
+  const isBegun = options.resume === true && (await checkpointIn(folder)) !== undefined;
+  if (!options.resume) {
+    await writeDemoFiles(folder, world, setting);
+    await writeDemoFile(folder, { seed, quick });
+  }
+  const settings = isBegun
+    ? await readRunFile(runFileOf(folder))
+    : demoRun(folder, setting, {
+        seed,
+        length: lengthOf(options) ?? { seconds: 60 * setting.minutes },
+      });
+  const outcome = await train(
+    withLength(settings, lengthOf(options)),
+    isBegun,
+    folder,
+    json,
+    signal,
+  );
   if (outcome.aborted) {
     console.error(
       `stopped after ${outcome.step} steps; go on by tersor start --resume --out ${folder}`,
@@ -110,18 +142,28 @@ async function start(options: StartOptions, signal: AbortSignal): Promise<void> 
   }
 }
 
+type Length = { readonly steps: number } | { readonly seconds: number };
+
+/** How long to train, where the command line says it. */
+function lengthOf({ steps, minutes }: StartOptions): Length | undefined {
+  if (steps !== undefined) return { steps };
+  return minutes === undefined ? undefined : { seconds: 60 * minutes };
+}
+
+function withLength(settings: RunSettings, length: Length | undefined): RunSettings {
+  if (!length) return settings;
+  const { steps: _steps, seconds: _seconds, ...train } = settings.train ?? {};
+  return { ...settings, train: { ...train, ...length } };
+}
+
 /** Trains as `tersor train` would with the same files. */
 async function train(
+  settings: RunSettings,
+  resume: boolean,
   folder: string,
-  options: StartOptions,
-  setting: DemoSetting,
+  json: boolean,
   signal: AbortSignal,
 ): Promise<RunOutcome> {
-  const { json = false, resume = false, steps, minutes = setting.minutes } = options;
-  const length = steps === undefined ? { seconds: minutes * 60 } : { steps };
-  const settings = resume
-    ? await readRunFile(runFileOf(folder))
-    : demoRun(folder, setting, { seed: options.seed, length });
   const view = trainingView(json);
   return runTraining({
     config: resolveRun(settings),

@@ -2,14 +2,37 @@ import { existsSync, statSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ensureFolder } from '../../io/index.ts';
-import { RUN_FILES } from '../../train/index.ts';
+import { ensureFolder, readJson, writeFileAtomic } from '../../io/index.ts';
+import { newestCheckpoint, RUN_FILES } from '../../train/index.ts';
 
 const PLACE = join('runs', 'start');
 const MOST = 1000;
 
 function nameOf(i: number): string {
   return i === 1 ? PLACE : `${PLACE}-${i}`;
+}
+
+/** What the demonstration was asked for, beside what its run says. */
+export interface DemoFile {
+  readonly seed: number;
+  readonly quick: boolean;
+}
+
+const DEMO_FILE = 'start.json';
+
+export async function writeDemoFile(folder: string, content: DemoFile): Promise<void> {
+  await writeFileAtomic(join(folder, DEMO_FILE), `${JSON.stringify(content, null, 2)}\n`);
+}
+
+export async function readDemoFile(folder: string): Promise<DemoFile> {
+  const { seed, quick } = (await readJson(join(folder, DEMO_FILE))) as Partial<DemoFile>;
+  if (typeof seed === 'number' && typeof quick === 'boolean') return { seed, quick };
+  throw new Error(`file ${JSON.stringify(join(folder, DEMO_FILE))} has no seed and quick`);
+}
+
+/** The newest checkpoint of a folder that is whole. */
+export function checkpointIn(folder: string): Promise<string | undefined> {
+  return newestCheckpoint(join(folder, 'model', RUN_FILES.checkpoints), () => {});
 }
 
 export const runFileOf = (folder: string) => join(folder, 'model', RUN_FILES.config);
@@ -20,7 +43,7 @@ export const runFileOf = (folder: string) => join(folder, 'model', RUN_FILES.con
  */
 export async function newFolder(named: string | undefined, warn: (what: string) => void) {
   if (named !== undefined) {
-    if (existsSync(runFileOf(named))) {
+    if ((await checkpointIn(named)) !== undefined) {
       throw new Error(
         `--out ${JSON.stringify(named)} holds an earlier run; go on with it by --resume, or name ` +
           'another folder',
