@@ -1,6 +1,7 @@
 import { badArgument } from '../../base/errors.ts';
+import { checkRange } from '../settings.ts';
 import { checkMilestones } from './decays.ts';
-import { checkCount, checkNumber, type Schedule } from './schedule.ts';
+import { checkCount, type Schedule } from './schedule.ts';
 
 /**
  * A line from `from` times the schedule's first rate (default 0) up to it in so many steps; then the
@@ -12,7 +13,7 @@ export function withWarmup(
 ): Schedule {
   const { steps, from = 0 } = options;
   checkCount('withWarmup', 'steps', steps, 0);
-  checkNumber('withWarmup', 'from', from, 0, 1);
+  checkRange('withWarmup', 'from', from, 0, 1);
   return (step) =>
     step < steps ? schedule(0) * (from + (1 - from) * (step / steps)) : schedule(step - steps);
 }
@@ -35,6 +36,6 @@ export function sequentialSchedule(
 
 /** The rate times what all schedules, made for a rate of 1, give for a step. */
 export function chainedSchedule(lr: number, factors: readonly Schedule[]): Schedule {
-  checkNumber('chainedSchedule', 'lr', lr, 0);
+  checkRange('chainedSchedule', 'lr', lr, 0);
   return (step) => factors.reduce((rate, factor) => rate * factor(step), lr);
 }

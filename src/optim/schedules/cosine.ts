@@ -1,5 +1,6 @@
 import { badArgument } from '../../base/errors.ts';
-import { checkCount, checkNumber, halfCosine, type Schedule } from './schedule.ts';
+import { checkRange } from '../settings.ts';
+import { checkCount, halfCosine, type Schedule } from './schedule.ts';
 
 /**
  * Linear warm-up to `peak` over `warmup` steps, then half a cosine down to `floor` at `steps`, and
@@ -13,9 +14,9 @@ export function cosineSchedule(options: {
   readonly floor?: number;
 }): Schedule {
   const { peak, steps, warmup = 0, floor = peak / 10 } = options;
-  checkNumber('cosineSchedule', 'peak', peak, 0);
-  checkNumber('cosineSchedule', 'steps', steps, 1);
-  checkNumber('cosineSchedule', 'floor', floor, 0);
+  checkRange('cosineSchedule', 'peak', peak, 0);
+  checkRange('cosineSchedule', 'steps', steps, 1);
+  checkRange('cosineSchedule', 'floor', floor, 0);
   if (!(warmup >= 0 && warmup <= steps)) {
     throw badArgument('cosineSchedule', 'warmup', warmup, `a number from 0 to steps (${steps})`);
   }
@@ -33,9 +34,9 @@ export function cosineAnnealing(options: {
   readonly min?: number;
 }): Schedule {
   const { lr, steps, min = 0 } = options;
-  checkNumber('cosineAnnealing', 'lr', lr, 0);
+  checkRange('cosineAnnealing', 'lr', lr, 0);
   checkCount('cosineAnnealing', 'steps', steps, 1);
-  checkNumber('cosineAnnealing', 'min', min, 0);
+  checkRange('cosineAnnealing', 'min', min, 0);
   return (step) => min + (lr - min) * halfCosine(step / steps);
 }
 
@@ -51,10 +52,10 @@ export function cosineRestarts(options: {
   readonly min?: number;
 }): Schedule {
   const { lr, period, multiplier = 1, min = 0 } = options;
-  checkNumber('cosineRestarts', 'lr', lr, 0);
-  checkNumber('cosineRestarts', 'period', period, 1);
-  checkNumber('cosineRestarts', 'multiplier', multiplier, 1);
-  checkNumber('cosineRestarts', 'min', min, 0);
+  checkRange('cosineRestarts', 'lr', lr, 0);
+  checkRange('cosineRestarts', 'period', period, 1);
+  checkRange('cosineRestarts', 'multiplier', multiplier, 1);
+  checkRange('cosineRestarts', 'min', min, 0);
   return (step) => {
     let begin = 0;
     let length = period;

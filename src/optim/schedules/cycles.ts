@@ -1,5 +1,6 @@
 import { badArgument } from '../../base/errors.ts';
-import { type Cycle, checkCount, checkNumber, halfCosine } from './schedule.ts';
+import { checkRange } from '../settings.ts';
+import { type Cycle, checkCount, halfCosine } from './schedule.ts';
 
 /** From one value to another, by the share of the way. */
 const ANNEAL = {
@@ -35,11 +36,11 @@ export function oneCycle(options: {
 }): Cycle {
   const { max, steps, rise = 0.3, anneal = 'cosine', div = 25, finalDiv = 1e4 } = options;
   const { momentum: [low, high] = [0.85, 0.95], threePhase = false } = options;
-  checkNumber('oneCycle', 'max', max, 0);
+  checkRange('oneCycle', 'max', max, 0);
   checkCount('oneCycle', 'steps', steps, 2);
-  checkNumber('oneCycle', 'rise', rise, 0, threePhase ? 0.5 : 1);
-  checkNumber('oneCycle', 'div', div, 1);
-  checkNumber('oneCycle', 'finalDiv', finalDiv, 1);
+  checkRange('oneCycle', 'rise', rise, 0, threePhase ? 0.5 : 1);
+  checkRange('oneCycle', 'div', div, 1);
+  checkRange('oneCycle', 'finalDiv', finalDiv, 1);
   if (!Object.hasOwn(ANNEAL, anneal)) {
     throw badArgument('oneCycle', 'anneal', anneal, Object.keys(ANNEAL).join(' or '));
   }
@@ -87,11 +88,11 @@ export function cyclic(options: {
 }): Cycle {
   const { lr, max, up = 2000, down = up, mode = 'triangular', gamma = 1 } = options;
   const { momentum: [low, high] = [0.8, 0.9] } = options;
-  checkNumber('cyclic', 'lr', lr, 0);
-  checkNumber('cyclic', 'max', max, lr);
+  checkRange('cyclic', 'lr', lr, 0);
+  checkRange('cyclic', 'max', max, lr);
   checkCount('cyclic', 'up', up, 1);
   checkCount('cyclic', 'down', down, 1);
-  checkNumber('cyclic', 'gamma', gamma, 0);
+  checkRange('cyclic', 'gamma', gamma, 0);
   if (!Object.hasOwn(HEIGHTS, mode)) {
     throw badArgument('cyclic', 'mode', mode, Object.keys(HEIGHTS).join(', '));
   }

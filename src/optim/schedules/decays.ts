@@ -1,5 +1,6 @@
 import { badArgument } from '../../base/errors.ts';
-import { checkCount, checkNumber, type Schedule } from './schedule.ts';
+import { checkRange } from '../settings.ts';
+import { checkCount, type Schedule } from './schedule.ts';
 
 /** `factor` times the rate for so many steps, then the rate (default: the rate throughout). */
 export function constantSchedule(options: {
@@ -8,8 +9,8 @@ export function constantSchedule(options: {
   readonly steps?: number;
 }): Schedule {
   const { lr, factor = 1, steps = 0 } = options;
-  checkNumber('constantSchedule', 'lr', lr, 0);
-  checkNumber('constantSchedule', 'factor', factor, 0);
+  checkRange('constantSchedule', 'lr', lr, 0);
+  checkRange('constantSchedule', 'factor', factor, 0);
   checkCount('constantSchedule', 'steps', steps, 0);
   return (step) => (step < steps ? lr * factor : lr);
 }
@@ -22,10 +23,10 @@ export function linearSchedule(options: {
   readonly to?: number;
 }): Schedule {
   const { lr, steps, from = 1, to = 0 } = options;
-  checkNumber('linearSchedule', 'lr', lr, 0);
+  checkRange('linearSchedule', 'lr', lr, 0);
   checkCount('linearSchedule', 'steps', steps, 1);
-  checkNumber('linearSchedule', 'from', from, 0);
-  checkNumber('linearSchedule', 'to', to, 0);
+  checkRange('linearSchedule', 'from', from, 0);
+  checkRange('linearSchedule', 'to', to, 0);
   return (step) => lr * (from + (to - from) * Math.min(1, step / steps));
 }
 
@@ -36,9 +37,9 @@ export function stepSchedule(options: {
   readonly gamma?: number;
 }): Schedule {
   const { lr, every, gamma = 0.1 } = options;
-  checkNumber('stepSchedule', 'lr', lr, 0);
+  checkRange('stepSchedule', 'lr', lr, 0);
   checkCount('stepSchedule', 'every', every, 1);
-  checkNumber('stepSchedule', 'gamma', gamma, 0);
+  checkRange('stepSchedule', 'gamma', gamma, 0);
   return (step) => lr * gamma ** Math.floor(step / every);
 }
 
@@ -49,9 +50,9 @@ export function multiStepSchedule(options: {
   readonly gamma?: number;
 }): Schedule {
   const { lr, milestones, gamma = 0.1 } = options;
-  checkNumber('multiStepSchedule', 'lr', lr, 0);
+  checkRange('multiStepSchedule', 'lr', lr, 0);
   checkMilestones('multiStepSchedule', milestones);
-  checkNumber('multiStepSchedule', 'gamma', gamma, 0);
+  checkRange('multiStepSchedule', 'gamma', gamma, 0);
   return (step) => lr * gamma ** milestones.filter((milestone) => step >= milestone).length;
 }
 
@@ -68,8 +69,8 @@ export function exponentialSchedule(options: {
   readonly gamma: number;
 }): Schedule {
   const { lr, gamma } = options;
-  checkNumber('exponentialSchedule', 'lr', lr, 0);
-  checkNumber('exponentialSchedule', 'gamma', gamma, 0);
+  checkRange('exponentialSchedule', 'lr', lr, 0);
+  checkRange('exponentialSchedule', 'gamma', gamma, 0);
   return (step) => lr * gamma ** step;
 }
 
@@ -81,10 +82,10 @@ export function polynomialSchedule(options: {
   readonly end?: number;
 }): Schedule {
   const { lr, steps, power = 1, end = 0 } = options;
-  checkNumber('polynomialSchedule', 'lr', lr, 0);
+  checkRange('polynomialSchedule', 'lr', lr, 0);
   checkCount('polynomialSchedule', 'steps', steps, 1);
-  checkNumber('polynomialSchedule', 'power', power, 0);
-  checkNumber('polynomialSchedule', 'end', end, 0, lr);
+  checkRange('polynomialSchedule', 'power', power, 0);
+  checkRange('polynomialSchedule', 'end', end, 0, lr);
   return (step) => (lr - end) * (1 - Math.min(step, steps) / steps) ** power + end;
 }
 
@@ -94,7 +95,7 @@ export function inverseSqrtSchedule(options: {
   readonly timescale: number;
 }): Schedule {
   const { lr, timescale } = options;
-  checkNumber('inverseSqrtSchedule', 'lr', lr, 0);
-  checkNumber('inverseSqrtSchedule', 'timescale', timescale, 1);
+  checkRange('inverseSqrtSchedule', 'lr', lr, 0);
+  checkRange('inverseSqrtSchedule', 'timescale', timescale, 1);
   return (step) => lr / Math.sqrt((step + timescale) / timescale);
 }

@@ -1,5 +1,6 @@
 import { badArgument } from '../../base/errors.ts';
-import { checkCount, checkNumber } from './schedule.ts';
+import { checkRange } from '../settings.ts';
+import { checkCount } from './schedule.ts';
 
 export interface PlateauOptions {
   /** First rate. */
@@ -48,13 +49,13 @@ export class ReduceOnPlateau {
       eps: 1e-8,
       ...options,
     };
-    checkNumber(where, 'lr', all.lr, 0);
-    checkNumber(where, 'factor', all.factor, 0, 1 - Number.EPSILON);
+    checkRange(where, 'lr', all.lr, 0);
+    checkRange(where, 'factor', all.factor, 0, 1 - Number.EPSILON);
     checkCount(where, 'patience', all.patience, 0);
-    checkNumber(where, 'threshold', all.threshold, 0);
+    checkRange(where, 'threshold', all.threshold, 0);
     checkCount(where, 'cooldown', all.cooldown, 0);
-    checkNumber(where, 'min', all.min, 0);
-    checkNumber(where, 'eps', all.eps, 0);
+    checkRange(where, 'min', all.min, 0);
+    checkRange(where, 'eps', all.eps, 0);
     if (!['min', 'max'].includes(all.mode))
       throw badArgument(where, 'mode', all.mode, 'min or max');
     if (!['rel', 'abs'].includes(all.thresholdMode)) {
@@ -105,7 +106,7 @@ export class ReduceOnPlateau {
 
   restore(state: PlateauState): void {
     const { lr, best, bad, cooling } = state;
-    checkNumber('ReduceOnPlateau', 'lr', lr, 0);
+    checkRange('ReduceOnPlateau', 'lr', lr, 0);
     if (best !== null && typeof best !== 'number') {
       throw badArgument('ReduceOnPlateau', 'best', best, 'a number or null');
     }

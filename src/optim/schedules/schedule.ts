@@ -9,19 +9,6 @@ export interface Cycle {
   readonly momentum: Schedule;
 }
 
-/** Refuses a number outside low..high. */
-export function checkNumber(
-  where: string,
-  name: string,
-  value: number,
-  low: number,
-  high = Number.POSITIVE_INFINITY,
-): void {
-  if (typeof value === 'number' && value >= low && value <= high) return;
-  const top = high === Number.POSITIVE_INFINITY ? `>= ${low}` : `from ${low} to ${high}`;
-  throw badArgument(where, name, value, `a number ${top}`);
-}
-
 /** Refuses what is no whole number of at least `low`. */
 export function checkCount(where: string, name: string, value: number, low: number): void {
   if (Number.isInteger(value) && value >= low) return;

@@ -1,5 +1,6 @@
 import { badArgument } from '../../base/errors.ts';
-import { checkCount, checkNumber, halfCosine, type Schedule } from './schedule.ts';
+import { checkRange } from '../settings.ts';
+import { checkCount, halfCosine, type Schedule } from './schedule.ts';
 
 /** The share of the height that is left after a share of the way down. */
 const SHAPES = {
@@ -26,8 +27,8 @@ export function wsdSchedule(options: {
   readonly down?: Form;
 }): Schedule {
   const { lr, warmup, stable, decay, min = 0, up = 'linear', down = 'cosine' } = options;
-  checkNumber('wsdSchedule', 'lr', lr, 0);
-  checkNumber('wsdSchedule', 'min', min, 0, 1);
+  checkRange('wsdSchedule', 'lr', lr, 0);
+  checkRange('wsdSchedule', 'min', min, 0, 1);
   for (const [name, value] of Object.entries({ warmup, stable, decay })) {
     checkCount('wsdSchedule', name, value, 0);
   }
