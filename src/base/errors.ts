@@ -25,6 +25,22 @@ export class InternalError extends Error {
   }
 }
 
+/** A program whose arrays are more than its device can address; found before it is run. */
+export class TooLargeError extends RangeError {
+  override readonly name = 'TooLargeError';
+  /** Bytes that it takes at once. */
+  readonly bytes: number;
+
+  constructor(bytes: number, limit: number) {
+    const size = (n: number) => `${(n / 2 ** 30).toFixed(2)} GiB`;
+    super(
+      `the intermediates of this program take ${size(bytes)} at once; expected at most ` +
+        `${size(limit)}, what the device can address: make batch, sequence or model smaller`,
+    );
+    this.bytes = bytes;
+  }
+}
+
 /** The end of an exhaustive switch. */
 export function unreachable(value: never): never {
   throw new InternalError(`unexpected ${show(value)}`);

@@ -20,15 +20,20 @@ function plain(name: string): string {
   return name.toLowerCase().replaceAll(/[-_ ]/g, '');
 }
 
-/** Levenshtein's distance. */
+/** Damerau's distance: letters put in, left out, replaced, or two neighbours swapped. */
 function distance(a: string, b: string): number {
+  let above: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
       const replaced = (row[j - 1] as number) + Number(a[i - 1] !== b[j - 1]);
-      next.push(Math.min(replaced, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+      const isSwap = a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1];
+      const swapped = i > 1 && j > 1 && isSwap ? (above[j - 2] as number) + 1 : replaced;
+      const [less, more] = [(row[j] as number) + 1, (next[j - 1] as number) + 1];
+      next.push(Math.min(replaced, swapped, less, more));
     }
+    above = row;
     row = next;
   }
   return row[b.length] as number;

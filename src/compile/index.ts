@@ -1,5 +1,5 @@
 import { debug, debugging } from '../base/env.ts';
-import { InternalError } from '../base/errors.ts';
+import { InternalError, TooLargeError } from '../base/errors.ts';
 import type { BufferNode } from '../ir/graph/build.ts';
 import type { Node } from '../ir/graph/types.ts';
 import type { Statement } from '../ir/kernel/types.ts';
@@ -94,6 +94,7 @@ function makeCode(
   const program = compileProgram(outputs, inputs, options);
   const planning = milliseconds(start);
   refuseMissingTypes(program);
+  refuseTooLarge(program, target);
   const emitStart = performance.now();
   const { bytes, sharedLoops, text } = emitWasm(program, target);
   const code: WasmCode = { kind: 'wasm', plan: runPlan(program), bytes, sharedLoops };
@@ -115,6 +116,13 @@ function refuseMissingTypes(program: Program): void {
       "device wasm has no f64; cast to f32, or compute this with device: 'interpret'",
     );
   }
+}
+
+/** Places in memory are 32-bit addresses: beyond them there is no code to be made. */
+function refuseTooLarge({ scratchBytes, localBytes }: Program, target: WasmTarget): void {
+  const bytes = scratchBytes + localBytes * target.threads;
+  const limit = target.maximumPages * 65536;
+  if (bytes > limit) throw new TooLargeError(bytes, limit);
 }
 
 function sizes({ plan, bytes }: WasmCode): string {

@@ -22,7 +22,9 @@ export function encodeCompletion(
 ): EncodedDocument {
   const given = tokenizer.encode(prompt, { addSpecial: true });
   const said = tokenizer.encode(completion);
-  const apart = Int32Array.of(...given, ...said);
+  const apart = new Int32Array(given.length + said.length);
+  apart.set(given);
+  apart.set(said, given.length);
   const whole = tokenizer.encode(prompt + completion, { addSpecial: true });
   // Apart is how a model meets them. Some tokenizers begin each text with a space of their own,
   // though, which the completion must not have.

@@ -51,7 +51,7 @@ function cut(tokenizer: Tokenizer, text: string, protocol: Protocol, context: nu
       const ids = tokenizer.encode(text);
       const first = tokenizer.bosId ?? tokenizer.eosIds[0] ?? ids[0];
       // Without a token that begins a text its first one is seen, not scored.
-      const all = first === undefined ? ids : Int32Array.of(first, ...before(tokenizer, ids));
+      const all = first === undefined ? ids : behind(first, before(tokenizer, ids));
       return rolling(all, context);
     }
     default:
@@ -62,6 +62,13 @@ function cut(tokenizer: Tokenizer, text: string, protocol: Protocol, context: nu
 
 function before({ bosId, eosIds }: Tokenizer, ids: Int32Array): Int32Array {
   return bosId === undefined && eosIds.length === 0 ? ids.subarray(1) : ids;
+}
+
+function behind(first: number, ids: Int32Array): Int32Array {
+  const all = new Int32Array(1 + ids.length);
+  all[0] = first;
+  all.set(ids, 1);
+  return all;
 }
 
 function whole(ids: Int32Array, context: number, from: number): Window[] {

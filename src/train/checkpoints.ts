@@ -185,6 +185,14 @@ export async function newestCheckpoint(
   warn: (message: string) => void,
 ): Promise<string | undefined> {
   await removeUnfinished(folder);
+  return wholeCheckpoint(folder, warn);
+}
+
+/** The same, where nothing is removed: another run may be writing there. */
+export async function wholeCheckpoint(
+  folder: string,
+  warn: (message: string) => void,
+): Promise<string | undefined> {
   for (const step of await stepsIn(folder)) {
     const path = join(folder, `step-${step}`);
     const damage = await damageOf(path);

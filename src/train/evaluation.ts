@@ -25,13 +25,17 @@ export class Evaluation {
   #done = 0;
   #latest: number | undefined;
 
-  /** @param share of the run that an earlier part has done */
-  constructor(trainer: Trainer, options: EvaluationOptions, share = 0) {
+  constructor(trainer: Trainer, options: EvaluationOptions) {
     this.#trainer = trainer;
     this.#options = options;
-    if ('times' in options.when) this.#done = dueTimes(share, options.when.times);
     // Too few tokens are told before the first step, not at a quarter of the run.
     options.source();
+  }
+
+  /** @param share of the run that an earlier part has done, and measured */
+  continueFrom(share: number): void {
+    const { when } = this.#options;
+    if ('times' in when) this.#done = dueTimes(share, when.times);
   }
 
   /** The last measurement. */

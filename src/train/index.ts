@@ -26,7 +26,7 @@ export {
 export { type ModelSizes, makeModel } from './new-model.ts';
 export type { TrainingProgress } from './progress.ts';
 export { describeMemory, type FitQuestion, memoryLimit, requireFit } from './run/fit.ts';
-export { RUN_FILES } from './run/folder.ts';
+export { hasCheckpoint, RUN_FILES } from './run/folder.ts';
 export { type RunAbout, type RunOptions, type RunOutcome, runTraining } from './run/run.ts';
 export { cosineByShare, type RateSchedule } from './schedule.ts';
 export {

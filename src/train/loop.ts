@@ -75,7 +75,9 @@ export async function trainingLoop(options: LoopOptions): Promise<LoopResult> {
   const clock = new StepClock();
   let position = from;
   let loss = Number.NaN;
-  for (let share = budget.share(from.step); share < 1 && !signal?.aborted; ) {
+  let share = budget.share(from.step);
+  evaluation?.continueFrom(share);
+  while (share < 1 && !signal?.aborted) {
     const started = now();
     const lr = schedule.rate(position.step, share);
     const cursor = source.state();

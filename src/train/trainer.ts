@@ -207,13 +207,17 @@ export class Trainer {
     };
     const tensors = tensorsOf(this.model, example, [this.batch, this.sequence]);
     const share = tensor(1, { device: tensors.inputs.device });
-    const programs =
-      this.accumulate === 1
-        ? [this.#whole.memory(tensors)]
-        : [this.#add.memory(tensors, share), this.#apply.memory()];
-    dispose(tensors);
-    dispose(share);
-    const activations = Math.max(...programs.map((p) => p.scratchBytes + p.resultBytes));
+    let activations: number;
+    try {
+      const programs =
+        this.accumulate === 1
+          ? [this.#whole.memory(tensors)]
+          : [this.#add.memory(tensors, share), this.#apply.memory()];
+      activations = Math.max(...programs.map((p) => p.scratchBytes + p.resultBytes));
+    } finally {
+      dispose(tensors);
+      dispose(share);
+    }
     const parts = { ...this.standing(), activations, batch: size * (weighted ? 12 : 8) };
     return { ...parts, total: Object.values(parts).reduce((sum, bytes) => sum + bytes, 0) };
   }

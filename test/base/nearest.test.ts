@@ -8,6 +8,9 @@ test('the nearest name is few edits away, or the same in another case', () => {
   expect(nearestName('beta', names)).toBe('betas');
   expect(nearestName('l', names)).toBe('lr');
   expect(nearestName('momentum', names)).toBeUndefined();
+  // Two letters swapped are one edit, also in a name too short for two.
+  expect(nearestName('adma', ['adam', 'lion'])).toBe('adam');
+  expect(nearestName('dama', ['adam', 'lion'])).toBeUndefined();
   expect(nearestName('x', [])).toBeUndefined();
 });
 

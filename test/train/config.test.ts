@@ -32,7 +32,8 @@ describe('checkSettings', () => {
     [{ data: { validation: 2 } }, 'data.validation is 2; expected a share from 0 to 0.9, or paths'],
     [{ lora: 8 }, 'lora is 8; expected an object'],
     [{ optimizer: { lr: '1e-3' } }, 'optimizer.lr is "1e-3"; expected a number > 0'],
-    [[], 'the run is []; expected an object'],
+    [[], 'the run is []; expected an object (data to learn from are .jsonl, a record a line)'],
+    [[{ text: 'a'.repeat(5000) }], `the run is [{"text":"${'a'.repeat(50)}... (5013 characters)`],
   ])('refuses %j', (json, message) => {
     expect(() => checkSettings(json, 'file "x"')).toThrow(`file "x": ${message}`);
   });
@@ -63,6 +64,7 @@ describe('readRunFile', () => {
 
   test.each([
     ['a.json', '{', 'a.json" is not JSON: '],
+    ['c.json', '{}\n{}\n', 'It was read as a run; data to learn from are .jsonl, a record a line'],
     ['a.yaml', 'train: [1', 'a.yaml" is not YAML: '],
     ['b.yaml', 'train: {stepz: 1}', 'b.yaml": unknown key train.stepz (did you mean train.steps?)'],
   ])('refuses %s with %s', async (name, content, message) => {
@@ -87,6 +89,20 @@ test('overlay keeps what is not said above', () => {
   });
 });
 
+test('overlay leaves nothing of an optimiser or a schedule that another replaces', () => {
+  const below: RunSettings = {
+    optimizer: { name: 'adamw', lr: 0.005, betas: [0.9, 0.95] },
+    schedule: { name: 'cosine', warmup: 0.03, min: 1e-4 },
+  };
+  const above: RunSettings = { optimizer: { name: 'sgd' }, schedule: { name: 'constant' } };
+  expect(overlay(below, above)).toEqual(above);
+  expect(overlay(below, { optimizer: { name: 'adamw', lr: 1 } }).optimizer).toEqual({
+    ...below.optimizer,
+    lr: 1,
+  });
+  expect(overlay({ optimizer: { lr: 1 } }, above).optimizer).toEqual({ name: 'sgd', lr: 1 });
+});
+
 describe('resolveRun', () => {
   test('leaves nothing open, and resolves what it has resolved to the same', () => {
     const runs: RunSettings[] = [
@@ -94,6 +110,7 @@ describe('resolveRun', () => {
       { ...LEAST, model: { depth: 4 }, tokenizer: { kind: 'bpe' } },
       { ...LEAST, model: { from: 'a' }, lora: { r: 4 }, train: { epochs: 2, memory: 100 } },
       { ...LEAST, train: { clipNorm: null }, optimizer: { name: 'sgd', momentum: 0.9 } },
+      { ...LEAST, optimizer: { name: 'muon' }, schedule: { name: 'cosine-restarts' } },
       { ...LEAST, schedule: { name: 'wsd', stable: 0.5, decay: 0.2 }, checkpoints: { every: 7 } },
     ];
     for (const settings of runs) {

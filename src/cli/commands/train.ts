@@ -151,8 +151,10 @@ async function report(outcome: RunOutcome, json: boolean, signal: AbortSignal): 
     printJson('result', { steps: step, tokens, seconds, loss, validationLoss, aborted, out });
   }
   if (aborted) {
-    const kept = step > 0 ? `the model so far is saved in ${out}` : 'nothing is saved';
-    console.error(`stopped after ${step} steps; ${kept}: go on by tersor train --resume ${out}`);
+    const kept = `the model so far is saved in ${out}: go on by tersor train --resume ${out}`;
+    console.error(
+      step > 0 ? `stopped after ${step} steps; ${kept}` : 'stopped before a step; nothing is saved',
+    );
     return;
   }
   if (json) return;

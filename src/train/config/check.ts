@@ -29,7 +29,14 @@ function describe(issue: z.core.$ZodIssue, json: unknown): string[] {
   }
   const name = path.length === 0 ? 'the run' : path.join('.');
   const expected = issue.code === 'invalid_type' ? `an ${issue.expected}` : issue.message;
-  return [`${name} is ${JSON.stringify(valueAt(json, path))}; expected ${expected}`];
+  const hint = path.length === 0 ? ' (data to learn from are .jsonl, a record a line)' : '';
+  return [`${name} is ${shortened(valueAt(json, path))}; expected ${expected}${hint}`];
+}
+
+/** A value as JSON, of which an error shows no more than a line. */
+function shortened(value: unknown): string {
+  const text = String(JSON.stringify(value));
+  return text.length <= 60 ? text : `${text.slice(0, 60)}... (${text.length} characters)`;
 }
 
 function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {

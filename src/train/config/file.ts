@@ -26,7 +26,10 @@ async function parsed(text: string, path: string): Promise<unknown> {
     return JSON.parse(text);
   } catch (error) {
     if (/\.json$/i.test(path)) {
-      throw new Error(`file ${JSON.stringify(path)} is not JSON: ${(error as Error).message}`);
+      throw new Error(
+        `file ${JSON.stringify(path)} is not JSON: ${(error as Error).message}. It was read as a run; ` +
+          'data to learn from are .jsonl, a record a line',
+      );
     }
   }
   const { parse } = await import('yaml');
@@ -38,9 +41,26 @@ async function parsed(text: string, path: string): Promise<unknown> {
   }
 }
 
-/** Settings laid over others: objects key by key, all else as a whole. */
+/**
+ * Settings laid over others: objects key by key, all else as a whole. Where an optimiser or a schedule
+ * takes the place of another, nothing is left of that one: its options mean nothing to the new one.
+ */
 export function overlay(below: RunSettings, above: RunSettings): RunSettings {
-  return merge(below, above) as RunSettings;
+  const { optimizer, schedule } = below;
+  const kept = {
+    ...below,
+    optimizer: isReplaced(optimizer, above.optimizer) ? undefined : optimizer,
+    schedule: isReplaced(schedule, above.schedule) ? undefined : schedule,
+  };
+  const merged = Object.entries(merge(kept, above) as RunSettings);
+  return Object.fromEntries(merged.filter(([, value]) => value !== undefined));
+}
+
+type Named = { readonly name?: string | undefined } | undefined;
+
+/** Where no name is said below, the options there were said of any. */
+function isReplaced(below: Named, above: Named): boolean {
+  return below?.name !== undefined && above?.name !== undefined && below.name !== above.name;
 }
 
 function merge(below: unknown, above: unknown): unknown {

@@ -135,6 +135,7 @@ export function resolveRun(settings: RunSettings): RunConfig {
   const sizes = { ...SMALL, ...dialled };
   const isNew = model.from === undefined;
   const rate = isNew ? sizes.lr : lora ? LORA_LR : FURTHER_LR;
+  const resolved = resolveOptimizer(optimizer, rate, { isNew, isAdapter: lora !== undefined });
   return {
     model: isNew ? newModel(model, sizes) : furtherModel(model),
     tokenizer: resolveTokenizer(tokenizer, isNew),
@@ -151,8 +152,8 @@ export function resolveRun(settings: RunSettings): RunConfig {
       gradientCheckpointing: train.gradientCheckpointing ?? false,
       ...(train.memory && { memory: train.memory }),
     },
-    optimizer: resolveOptimizer(optimizer, rate),
-    schedule: resolveSchedule(schedule, optimizer.lr ?? rate),
+    optimizer: resolved,
+    schedule: resolveSchedule(schedule, resolved.lr),
     ...(lora && { lora: resolveLora(lora) }),
     checkpoints: {
       ...(checkpoints.every && { every: checkpoints.every }),
@@ -252,17 +253,44 @@ function sequenceOf(train: Settings<'train'>, context: number | undefined) {
   return { sequence };
 }
 
-function resolveOptimizer(optimizer: Settings<'optimizer'>, rate: number): RunConfig['optimizer'] {
-  const { name = 'adamw', lr = rate, ...options } = optimizer;
-  const usual =
-    name === 'adamw' ? { betas: [0.9, 0.95], weightDecay: 0.1, decays: 'matrices' } : {};
-  return { name, lr, ...usual, ...options };
+/** What AdamW is given where nothing is said. */
+const ADAMW = { betas: [0.9, 0.95], weightDecay: 0.1, decays: 'matrices' };
+
+/** Muon's usual rate for a new model; its steps have the same size whatever the width. */
+const MUON_LR = 0.02;
+/** Tables of tokens and positions, and the head: matrices whose rows are no directions of one map. */
+const TABLES = ['*embed*', '*wte*', '*wpe*', 'lm_head*'];
+
+function resolveOptimizer(
+  optimizer: Settings<'optimizer'>,
+  rate: number,
+  { isNew, isAdapter }: { readonly isNew: boolean; readonly isAdapter: boolean },
+): RunConfig['optimizer'] {
+  const { name = 'adamw', lr, ...options } = optimizer;
+  if (name === 'adamw') return { name, lr: lr ?? rate, ...ADAMW, ...options };
+  if (name !== 'muon') return { name, lr: lr ?? rate, ...options };
+  const usual = isNew ? MUON_LR : (rate / SMALL.lr) * MUON_LR;
+  // Those of an adapter are matrices, all of them.
+  if (isAdapter) return { name, lr: lr ?? usual, ...options };
+  const { weightDecay = ADAMW.weightDecay } = options;
+  const rest = { name: 'adamw', lr: rate, ...ADAMW, weightDecay };
+  return { name, lr: lr ?? usual, rest, restParameters: TABLES, ...options };
 }
+
+/** Shares of the run that schedules are given where nothing is said. */
+const USUAL_SCHEDULES: Readonly<Record<string, Readonly<Record<string, unknown>>>> = {
+  wsd: { warmup: 0.03, stable: 0.77, decay: 0.2 },
+  'inverse-sqrt': { warmup: 0.03, timescale: 0.03 },
+  'cosine-restarts': { warmup: 0.04, period: 0.24 },
+  step: { every: 0.3, gamma: 0.3 },
+  'multi-step': { milestones: [0.5, 0.75] },
+};
 
 function resolveSchedule(schedule: Settings<'schedule'>, lr: number): NamedConfig {
   const { name = 'cosine', ...options } = schedule;
-  const usual = name === 'cosine' ? { warmup: 0.03, min: lr / 50 } : {};
-  return { name, ...usual, ...options };
+  const min = lr / 50;
+  if (name === 'cosine') return { name, warmup: 0.03, min, ...options };
+  return { name, ...USUAL_SCHEDULES[name], ...options };
 }
 
 function resolveLora(lora: Settings<'lora'>): LoraConfig {

@@ -1,3 +1,4 @@
+import { TooLargeError } from '../../base/errors.ts';
 import type { Trainer, TrainingMemory } from '../trainer.ts';
 
 /** Bytes a training may take: the smaller of a budget and what its device can address. */
@@ -31,9 +32,24 @@ export function requireFit(question: FitQuestion): TrainingMemory {
   const sum = standing.parameters + standing.gradients + standing.optimizer;
   // What does not fit without intermediates need not be compiled to know it.
   if (sum > limit) throw tooLarge({ ...standing, total: sum }, question);
-  const memory = trainer.memory(weighted);
+  const memory = plannedMemory(trainer, weighted, (activations) =>
+    tooLarge({ ...standing, activations, total: sum + activations }, question),
+  );
   if (memory.total > limit) throw tooLarge(memory, question);
   return memory;
+}
+
+/** The plan of a step; of one that no memory could hold, the compiler tells the size only. */
+function plannedMemory(
+  trainer: Trainer,
+  weighted: boolean,
+  refusal: (activations: number) => RangeError,
+): TrainingMemory {
+  try {
+    return trainer.memory(weighted);
+  } catch (error) {
+    throw error instanceof TooLargeError ? refusal(error.bytes) : error;
+  }
 }
 
 function tooLarge(

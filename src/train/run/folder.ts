@@ -1,8 +1,8 @@
 import { existsSync } from 'node:fs';
-import { rm, statfs } from 'node:fs/promises';
+import { readdir, rm, statfs } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { ensureFolder, writeFileAtomic } from '../../io/index.ts';
-import { newestCheckpoint } from '../checkpoints.ts';
+import { newestCheckpoint, wholeCheckpoint } from '../checkpoints.ts';
 import type { RunConfig } from '../config/resolve.ts';
 import { size } from './fit.ts';
 
@@ -18,7 +18,7 @@ export const RUN_FILES = {
 
 export interface ClaimOptions {
   readonly resume: boolean;
-  /** Removes an earlier run. */
+  /** Leaves an earlier run to `clearRun`. */
   readonly overwrite: boolean;
   readonly warn: (message: string) => void;
 }
@@ -42,14 +42,8 @@ export async function claimRunFolder(
         'folder, or one with a run of tersor',
     );
   }
-  const folder = join(out, RUN_FILES.checkpoints);
-  if (overwrite && !resume) {
-    for (const part of Object.values(RUN_FILES)) {
-      await rm(join(out, part), { recursive: true, force: true });
-    }
-    return undefined;
-  }
-  const checkpoint = await newestCheckpoint(folder, warn);
+  if (overwrite && !resume) return undefined;
+  const checkpoint = await newestCheckpoint(join(out, RUN_FILES.checkpoints), warn);
   if (resume) {
     if (checkpoint !== undefined) return checkpoint;
     throw new Error(
@@ -62,6 +56,26 @@ export async function claimRunFolder(
     `out ${name} holds an earlier run (${checkpoint}); go on with it by --resume, choose another ` +
       'folder, or remove it by --overwrite',
   );
+}
+
+/** Files of a model that a run leaves in its folder. */
+const MODEL_FILE =
+  /^(config|generation_config|tokenizer|tokenizer_config|special_tokens_map)\.json$|^chat_template\.jinja$|^model(-\d+-of-\d+)?\.safetensors(\.index\.json)?$/;
+
+/** Removes a run and its model from a folder that `claimRunFolder` has taken; other files stay. */
+export async function clearRun(out: string): Promise<void> {
+  const models = (await readdir(out)).filter((name) => MODEL_FILE.test(name));
+  for (const part of [...Object.values(RUN_FILES), ...models]) {
+    await rm(join(out, part), { recursive: true, force: true });
+  }
+}
+
+/**
+ * Whether a folder holds a run with a checkpoint that is whole: one that can be gone on with, and
+ * stands in the way of another. One that ended before its first checkpoint does not. Only looks.
+ */
+export async function hasCheckpoint(out: string): Promise<boolean> {
+  return (await wholeCheckpoint(join(out, RUN_FILES.checkpoints), () => {})) !== undefined;
 }
 
 /** Writes the settings that reproduce the run, wherever they are read. */

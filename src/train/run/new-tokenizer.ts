@@ -34,8 +34,9 @@ export async function newTokenizer({ data, tokenizer }: RunConfig): Promise<Toke
     const text = await readTextFile(file);
     const asRecords = isRecordFile(file, data.format);
     isRecords ||= asRecords;
-    if (asRecords) texts.push(...text.split('\n').flatMap(stringsInLine));
-    else texts.push(text);
+    const parts = asRecords ? text.split('\n').flatMap(stringsInLine) : [text];
+    // One by one: as arguments of one call a million lines would overflow the stack.
+    for (const part of parts) texts.push(part);
   }
   const marks = { specialTokens: [...ROLES], eosToken: END, chatTemplate: PLAIN_CHAT_TEMPLATE };
   if (tokenizer.kind === 'bpe') {

@@ -11,6 +11,7 @@ import { random } from '../../tensor/index.ts';
 import type { RunConfig } from '../config/resolve.ts';
 import { makeModel } from '../new-model.ts';
 import { newTokenizer } from './new-tokenizer.ts';
+import { packedOf } from './packed.ts';
 
 /** What a run trains on what. */
 export interface Prepared extends Pretrained {
@@ -95,6 +96,14 @@ async function loadBase(
   const { model, tokenizer } = config;
   if ('from' in model) {
     const pretrained = await loadModel(model.from);
+    const packed = packedOf(pretrained.model).length;
+    if (packed > 0 && !config.lora) {
+      pretrained.model.dispose();
+      throw new Error(
+        `model ${JSON.stringify(model.from)} has ${packed} packed weights, which cannot be trained; ` +
+          'expected an adapter over them (--lora), or the model that it was made from',
+      );
+    }
     if (pretrained.tokenizer) return { pretrained, tokenizer: pretrained.tokenizer };
     pretrained.model.dispose();
     throw new Error(

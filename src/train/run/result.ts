@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { saveAdapter, saveModel } from '../../models/node.ts';
-import { adaptersOf, mergeLora, PackedWeight } from '../../nn/index.ts';
+import { adaptersOf, mergeLora } from '../../nn/index.ts';
 import type { RunConfig } from '../config/resolve.ts';
 import { RUN_FILES } from './folder.ts';
+import { packedOf } from './packed.ts';
 import type { Prepared } from './prepare.ts';
 
 /**
@@ -15,10 +16,7 @@ export async function saveResult(config: RunConfig, prepared: Prepared): Promise
   if (adaptersOf(model).size > 0) {
     const base = 'from' in config.model ? config.model.from : undefined;
     await saveAdapter(join(out, RUN_FILES.adapter), model, base);
-    const isPacked = [...model.modules().values()].some(
-      (layer) => 'weight' in layer && layer.weight instanceof PackedWeight,
-    );
-    if (!lora?.merge || isPacked) return;
+    if (!lora?.merge || packedOf(model).length > 0) return;
     await mergeLora(model);
   }
   await saveModel(out, { model, tokenizer, generation });

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { badArgument } from '../../base/errors.ts';
 import { writeFileAtomic } from '../../io/index.ts';
 import { addLora, type LoraAdapter } from '../../nn/index.ts';
 import { makeOptimizer } from '../../optim/index.ts';
@@ -14,7 +15,8 @@ import { type LoopResult, type Position, START, trainingLoop } from '../loop.ts'
 import type { TrainingProgress } from '../progress.ts';
 import { Trainer, type TrainingMemory } from '../trainer.ts';
 import { memoryLimit, requireFit } from './fit.ts';
-import { claimRunFolder, RUN_FILES, warnOfSmallDisk, writeConfig } from './folder.ts';
+import { claimRunFolder, clearRun, RUN_FILES, warnOfSmallDisk, writeConfig } from './folder.ts';
+import { packedOf } from './packed.ts';
 import { type Prepared, prepare } from './prepare.ts';
 import { modelFiles, saveResult } from './result.ts';
 import { insist } from './saving.ts';
@@ -41,6 +43,7 @@ export interface RunOptions {
 export interface RunAbout {
   readonly data: Prepared['data'];
   readonly vocabulary: number;
+  /** Packed weights among them. */
   readonly parameters: number;
   /** Those of them that change. */
   readonly trainable: number;
@@ -87,10 +90,12 @@ export async function runTraining(options: RunOptions): Promise<RunOutcome> {
         lora: lora !== undefined,
       });
       if (budget !== undefined) setMemoryBudget(budget);
-      await writeConfig({ ...config, train: { ...train, sequence } });
-      await warnOfSmallDisk(config, memory.parameters + memory.optimizer, warn);
       const keeper = checkpointsOf(config, prepared, run, warn);
       const from = checkpoint === undefined ? START : await keeper.restore(checkpoint);
+      // Nothing on disk has changed before this line: a run that is refused can be tried otherwise.
+      if (overwrite && !resume) await clearRun(out);
+      await writeConfig({ ...config, train: { ...train, sequence } });
+      await warnOfSmallDisk(config, memory.parameters + memory.optimizer, warn);
       options.onStart?.({ ...aboutOf(prepared), memory, limit, out, from, checkpoint });
       const loggers = new Loggers(await loggersOf(config, from), warn);
       const result = await trainingLoop({
@@ -150,6 +155,10 @@ function assemble(
         ? { steps: Math.max(1, Math.round((train.epochs * batchesPerEpoch) / accumulate)) }
         : train;
     const schedule = scheduleOf(config.schedule, config.optimizer.lr, length, optimizer);
+    if (schedule.observe && !validation) {
+      const expected = 'data.validation beside it: it follows the loss on data that are held out';
+      throw badArgument('run', 'schedule.name', config.schedule.name, expected);
+    }
     const evaluation =
       validation &&
       new Evaluation(trainer, {
@@ -195,10 +204,11 @@ function checkpointsOf(
 function aboutOf({ model, tokenizer, data }: Prepared) {
   const parameters = [...model.parameters().values()];
   const count = (list: typeof parameters) => list.reduce((n, { size }) => n + size, 0);
+  const packed = packedOf(model).reduce((n, { shape: [rows, columns] }) => n + rows * columns, 0);
   return {
     data,
     vocabulary: tokenizer.size,
-    parameters: count(parameters),
+    parameters: count(parameters) + packed,
     trainable: count(parameters.filter(({ trainable }) => trainable)),
   };
 }

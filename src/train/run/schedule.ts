@@ -4,15 +4,15 @@ import type { Length } from '../budget.ts';
 import type { NamedConfig } from '../config/resolve.ts';
 import { PARTS, type RateSchedule } from '../schedule.ts';
 
-/** Options that count steps; of a run with a known end they may be shares of it, too. */
-const LENGTHS = ['warmup', 'stable', 'decay'];
-/** Options that count steps, for which a share would make no sense. */
-const COUNTS = ['every', 'milestones', 'period', 'timescale', 'up', 'down', 'steps'];
+/** Options that count steps, and may be none. */
+const LENGTHS = ['warmup', 'stable', 'decay', 'milestones'];
+/** Options that count steps, one at least. */
+const PERIODS = ['every', 'period', 'timescale', 'up', 'down', 'steps'];
 
 /**
- * The schedule of a run. In `warmup`, `stable` and `decay` a number below 1 is a share of the run.
- * Where the run's length is a time, the schedule follows the share of it that is over, and only
- * shares can be said.
+ * The schedule of a run. In options that count steps a number below 1 is a share of the run. Where
+ * the run's length is a time, the schedule follows the share of it that is over, and only shares can
+ * be said.
  *
  * @throws TypeError naming an unknown schedule or option, with the nearest name there is
  */
@@ -26,8 +26,11 @@ export function scheduleOf(
   const parts = steps ?? PARTS;
   if (steps === undefined) refuseCounts(name, options);
   const scaled = Object.entries(options).map(([key, value]) => {
-    const isShare = LENGTHS.includes(key) && typeof value === 'number' && value < 1;
-    return [key, isShare ? Math.round(value * parts) : value] as const;
+    const least = PERIODS.includes(key) ? 1 : 0;
+    const inSteps = (item: unknown) =>
+      isShare(item) ? Math.max(least, Math.round(item * parts)) : item;
+    if (!countsSteps(key)) return [key, value] as const;
+    return [key, Array.isArray(value) ? value.map(inSteps) : inSteps(value)] as const;
   });
   const made = makeSchedule({ name, ...Object.fromEntries(scaled) }, { lr, steps: parts });
   const { plateau, momentum } = made;
@@ -45,13 +48,20 @@ export function scheduleOf(
   };
 }
 
+function countsSteps(option: string): boolean {
+  return LENGTHS.includes(option) || PERIODS.includes(option);
+}
+
+function isShare(value: unknown): value is number {
+  return typeof value === 'number' && value < 1;
+}
+
 function refuseCounts(name: string, options: Readonly<Record<string, unknown>>): void {
   for (const [key, value] of Object.entries(options)) {
-    const isCount = LENGTHS.includes(key) && !(typeof value === 'number' && value < 1);
-    if (!isCount && !(COUNTS.includes(key) && typeof value !== 'string')) continue;
+    // The up and down of wsd are names of forms.
+    if (!countsSteps(key) || typeof value === 'string' || [value].flat().every(isShare)) continue;
     const expected =
-      'no number of steps, for the run ends by time: say train.steps, or a share below 1 where ' +
-      `there is one (${LENGTHS.join(', ')})`;
+      'no number of steps, for the run ends by time: say train.steps, or a share of it below 1';
     throw badArgument('schedule', `${name}.${key}`, value, expected);
   }
 }
