@@ -36,7 +36,8 @@ export async function serveModel(
   const { json = false, name } = options;
   const engine = createEngine(pretrained, options);
   try {
-    await warm(engine, tokenizer.bosId ?? 0, signal);
+    await engine.prepare?.();
+    await tryOut(engine, tokenizer.bosId ?? 0, signal);
     const server = await startServer({ ...options, engine, tokenizer, model: name });
     if (json) printJson('listening', { origin: server.origin, port: server.port, model: name });
     else tell(server, options, tokenizer);
@@ -54,16 +55,9 @@ export async function serveModel(
   }
 }
 
-/** Tokens of a prompt that takes pieces of all sizes in which prompts are put in. */
-const ALL_PIECES = 180;
-
-/**
- * Writes once, which compiles: no client waits for that, and a model that cannot write is told before
- * anybody asks it.
- */
-async function warm(engine: TextEngine, id: number, signal: AbortSignal): Promise<void> {
-  const prompt = new Int32Array(Math.min(ALL_PIECES, engine.context - 2)).fill(id);
-  for await (const _ of engine.generate({ prompt, maxTokens: 2, temperature: 0, signal }));
+/** Writes once: a model that cannot is told before anybody asks it. */
+async function tryOut(engine: TextEngine, id: number, signal: AbortSignal): Promise<void> {
+  for await (const _ of engine.generate({ prompt: [id], maxTokens: 1, temperature: 0, signal }));
   signal.throwIfAborted();
 }
 

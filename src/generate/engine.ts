@@ -43,6 +43,7 @@ export function createEngine(pretrained: Pretrained, options: EngineOptions = {}
 
 class Engine implements TextEngine {
   readonly context: number;
+  readonly capacity: number;
   readonly #runner: ModelRunner;
   readonly #setting: RequestSetting;
   readonly #generation: GenerationDefaults;
@@ -75,6 +76,7 @@ class Engine implements TextEngine {
       throw badArgument('createEngine', 'maxWaiting', maxWaiting, 'an integer >= 0');
     }
     this.context = context;
+    this.capacity = slots + maxWaiting;
     this.#generation = generation;
     this.#maxWaiting = maxWaiting;
     this.#vocabulary = tokenizer.size;
@@ -153,7 +155,8 @@ class Engine implements TextEngine {
         await this.#leave();
       }
     } catch (error) {
-      // The device is of no use any more.
+      // The device may be of no use any more, or for a moment only: what comes later finds free slots.
+      for (const request of this.#running) this.#slots.release(request.slot, []);
       for (const request of [...this.#running.splice(0), ...this.#waiting.splice(0)]) {
         request.fail(error);
       }

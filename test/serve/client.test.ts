@@ -173,6 +173,7 @@ describe("OpenAI's client", () => {
       token_logprobs: GREETING.map(() => -0.5),
       text_offset: [0, 3, 5, 7, 10, 12],
     });
+    expect(engine.requests[0].answer).toBe(false);
     await client.completions.create({ model, prompt: [72, 105] });
     expect(engine.requests.at(-1)?.prompt).toEqual(Int32Array.of(72, 105));
     const ids = await client.completions.create({ model, prompt: [[72], [105]], echo: true });
