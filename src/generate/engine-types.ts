@@ -80,8 +80,8 @@ export interface TextEngine {
    */
   generate(request: GenerationRequest): AsyncIterable<GenerationChunk>;
   /**
-   * Does beforehand what the first requests would wait for: compiles programs, takes memory. Requests
-   * that come meanwhile wait.
+   * Does beforehand what the first requests would wait for: compiles programs, takes memory. A request
+   * that comes meanwhile waits for one program at most, and the rest for it.
    */
   prepare?(): Promise<void>;
   stats(): { readonly running: number; readonly waiting: number };

@@ -1,4 +1,5 @@
 import { badArgument } from '../base/errors.ts';
+import { nextTurn } from '../base/yield.ts';
 import type { GenerationDefaults, Pretrained } from '../models/types.ts';
 import type { GenerationChunk, GenerationRequest, TextEngine } from './engine-types.ts';
 import { type RequestSetting, RunningRequest } from './request.ts';
@@ -114,14 +115,22 @@ class Engine implements TextEngine {
   }
 
   async prepare(): Promise<void> {
-    while (this.#turning) await this.#turning;
-    if (this.#closed) throw new EngineClosedError('prepare: the engine is closed');
-    const prepared = this.#runner.prepare().finally(() => {
-      this.#slots.forget();
-      this.#turning = this.#waiting.length > 0 ? this.#turn() : undefined;
-    });
-    this.#turning = prepared.catch(() => undefined);
-    await prepared;
+    for (const program of this.#runner.programs()) {
+      await nextTurn();
+      while (this.#turning) await this.#turning;
+      if (this.#closed) throw new EngineClosedError('prepare: the engine is closed');
+      // Where nothing runs all slots are free.
+      const { slot } = this.#slots.take([0]) as { slot: number };
+      const prepared = program(slot).finally(() => {
+        this.#slots.release(slot, []);
+        this.#turning = this.#waiting.length > 0 ? this.#turn() : undefined;
+      });
+      this.#turning = prepared.then(
+        () => undefined,
+        () => undefined,
+      );
+      await prepared;
+    }
   }
 
   stats() {

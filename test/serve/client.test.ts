@@ -130,12 +130,13 @@ describe("OpenAI's client", () => {
   });
 
   test('streams several answers at once', async () => {
-    const { client, model } = await serve();
+    const { client, engine, model } = await serve();
     const request = { model, messages, n: 2, seed: 1, stream: true as const };
     const texts = ['', ''];
     for await (const { choices } of await client.chat.completions.create(request)) {
       for (const { index, delta } of choices) texts[index] += delta.content ?? '';
     }
+    expect(engine.requests.map(({ answer }) => answer)).toEqual([true, true]);
     expect(texts).toEqual([`${HELLO} 1`, `${HELLO} 2`]);
   });
 
