@@ -121,7 +121,7 @@ export class Conversation {
     let text = '';
     let tokens = 0;
     const signal = terminal.stopSignal();
-    for await (const chunk of engine.generate({ ...request, prompt, signal })) {
+    for await (const chunk of engine.generate({ ...request, prompt, answer: true, signal })) {
       watch.take(chunk);
       text += chunk.text;
       tokens = chunk.finish?.completionTokens ?? tokens;

@@ -1,4 +1,9 @@
-import { createEngine, type EngineOptions, type TextEngine } from '../generate/index.ts';
+import {
+  createEngine,
+  EngineClosedError,
+  type EngineOptions,
+  type TextEngine,
+} from '../generate/index.ts';
 import type { Tokenizer } from '../io/index.ts';
 import type { Pretrained } from '../models/index.ts';
 import { isLoopback, type RunningServer, type ServerOptions, startServer } from '../serve/index.ts';
@@ -41,6 +46,7 @@ export async function serveModel(
     if (json) printJson('listening', { origin: server.origin, port: server.port, model: name });
     else tell(server, options, tokenizer);
     options.onListening?.(server);
+    prepareRest(engine);
     await aborted(signal);
     const { running, waiting } = engine.stats();
     if (running + waiting > 0) {
@@ -58,13 +64,21 @@ export async function serveModel(
 const ALL_PIECES = 180;
 
 /**
- * Writes once, which compiles: no client waits for that, and a model that cannot write is told before
- * anybody asks it.
+ * Writes once, which compiles what one text needs: no client waits for that, and a model that cannot
+ * write is told before anybody asks it.
  */
 async function warm(engine: TextEngine, id: number, signal: AbortSignal): Promise<void> {
   const prompt = new Int32Array(Math.min(ALL_PIECES, engine.context - 2)).fill(id);
   for await (const _ of engine.generate({ prompt, maxTokens: 2, temperature: 0, signal }));
   signal.throwIfAborted();
+}
+
+/** Compiles what several texts at the same time need, whenever nobody asks for anything. */
+function prepareRest(engine: TextEngine): void {
+  engine.prepare?.().catch((error: unknown) => {
+    if (error instanceof EngineClosedError) return;
+    console.error(`warning: several texts at the same time may fail: ${(error as Error).message}`);
+  });
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

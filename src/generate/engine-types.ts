@@ -29,6 +29,11 @@ export interface GenerationRequest extends SamplingOptions {
   readonly stop?: string | readonly string[] | undefined;
   /** Goes on after tokens that end a text (default false). */
   readonly ignoreEos?: boolean | undefined;
+  /**
+   * The text is an answer in a conversation (default false): a single space before its first word is
+   * left out, unless the prompt ends in white space. Many templates write that space themselves.
+   */
+  readonly answer?: boolean | undefined;
   /** Reports log-probabilities, with as many of the most probable tokens (0 to 20). */
   readonly logprobs?: number | undefined;
   /** Ends the text with what there is, reason "abort". */
@@ -66,6 +71,8 @@ export interface GenerationChunk {
 export interface TextEngine {
   /** Longest prompt and continuation together. */
   readonly context: number;
+  /** Most requests that run and wait together. */
+  readonly capacity: number;
   /**
    * Begins at once, and runs as its pieces are taken or not. Returning from the loop cancels it.
    *
@@ -73,8 +80,8 @@ export interface TextEngine {
    */
   generate(request: GenerationRequest): AsyncIterable<GenerationChunk>;
   /**
-   * Does beforehand what the first requests would wait for: compiles programs, takes memory. Requests
-   * that come meanwhile wait.
+   * Does beforehand what the first requests would wait for: compiles programs, takes memory. A request
+   * that comes meanwhile waits for one program at most, and the rest for it.
    */
   prepare?(): Promise<void>;
   stats(): { readonly running: number; readonly waiting: number };

@@ -1,4 +1,5 @@
 import { badArgument } from '../base/errors.ts';
+import { nextTurn } from '../base/yield.ts';
 import type { GenerationDefaults, Pretrained } from '../models/types.ts';
 import type { GenerationChunk, GenerationRequest, TextEngine } from './engine-types.ts';
 import { type RequestSetting, RunningRequest } from './request.ts';
@@ -43,6 +44,7 @@ export function createEngine(pretrained: Pretrained, options: EngineOptions = {}
 
 class Engine implements TextEngine {
   readonly context: number;
+  readonly capacity: number;
   readonly #runner: ModelRunner;
   readonly #setting: RequestSetting;
   readonly #generation: GenerationDefaults;
@@ -75,6 +77,7 @@ class Engine implements TextEngine {
       throw badArgument('createEngine', 'maxWaiting', maxWaiting, 'an integer >= 0');
     }
     this.context = context;
+    this.capacity = slots + maxWaiting;
     this.#generation = generation;
     this.#maxWaiting = maxWaiting;
     this.#vocabulary = tokenizer.size;
@@ -112,14 +115,22 @@ class Engine implements TextEngine {
   }
 
   async prepare(): Promise<void> {
-    while (this.#turning) await this.#turning;
-    if (this.#closed) throw new EngineClosedError('prepare: the engine is closed');
-    const prepared = this.#runner.prepare().finally(() => {
-      this.#slots.forget();
-      this.#turning = this.#waiting.length > 0 ? this.#turn() : undefined;
-    });
-    this.#turning = prepared.catch(() => undefined);
-    await prepared;
+    for (const program of this.#runner.programs()) {
+      await nextTurn();
+      while (this.#turning) await this.#turning;
+      if (this.#closed) throw new EngineClosedError('prepare: the engine is closed');
+      // Where nothing runs all slots are free.
+      const { slot } = this.#slots.take([0]) as { slot: number };
+      const prepared = program(slot).finally(() => {
+        this.#slots.release(slot, []);
+        this.#turning = this.#waiting.length > 0 ? this.#turn() : undefined;
+      });
+      this.#turning = prepared.then(
+        () => undefined,
+        () => undefined,
+      );
+      await prepared;
+    }
   }
 
   stats() {
@@ -153,7 +164,8 @@ class Engine implements TextEngine {
         await this.#leave();
       }
     } catch (error) {
-      // The device is of no use any more.
+      // The device may be of no use any more, or for a moment only: what comes later finds free slots.
+      for (const request of this.#running) this.#slots.release(request.slot, []);
       for (const request of [...this.#running.splice(0), ...this.#waiting.splice(0)]) {
         request.fail(error);
       }

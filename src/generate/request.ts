@@ -74,6 +74,8 @@ export class RunningRequest {
     this.#stream = new TextStream(tokenizer, {
       stop: request.stop,
       fresh: tokenizer.isSpecial(last),
+      answer:
+        request.answer === true && !/\s$/.test(new TextDecoder().decode(tokenizer.bytesOf(last))),
     });
     this.#maxTokens = Math.min(maxTokens ?? Number.POSITIVE_INFINITY, context - this.promptLength);
     this.chunks = new ChunkQueue(this.#abort);

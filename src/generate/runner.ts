@@ -99,15 +99,16 @@ export class ModelRunner {
     return { start, size, end: Math.min(end, start + size) };
   }
 
-  /** Runs everything once with sequences that nobody sees: slots hold nothing afterwards. */
-  async prepare(): Promise<void> {
+  /** Each runs a program once with a sequence that nobody sees: the slot holds nothing afterwards. */
+  *programs(): Generator<(slot: number) => Promise<unknown>, void> {
     for (const { size } of PIECES) {
       if (size > Math.min(this.#context, this.#largest)) continue;
-      await this.fill(0, new Array<number>(size).fill(0), { start: 0, size, end: size });
+      const piece = { start: 0, size, end: size };
+      yield (slot) => this.fill(slot, new Array<number>(size).fill(0), piece);
     }
     for (let count = 2; count < 2 * this.#slots; count *= 2) {
-      const row = { slot: 0, position: 0, token: 0 };
-      await this.decode(new Array<DecodeRow>(Math.min(count, this.#slots)).fill(row));
+      const rows = Math.min(count, this.#slots);
+      yield (slot) => this.decode(new Array<DecodeRow>(rows).fill({ slot, position: 0, token: 0 }));
     }
   }
 

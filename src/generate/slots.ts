@@ -1,4 +1,4 @@
-/** Fewest tokens for whose sake a slot is taken that another text would like to go on with. */
+/** Fewest tokens that another text would like to go on with. */
 const WORTH_KEEPING = 8;
 
 interface Slot {
@@ -32,8 +32,9 @@ export class Slots {
   }
 
   /**
-   * Takes a free slot for a prompt: the one that holds most of its beginning, else the one that has
-   * been free for the longest time.
+   * Takes a free slot for a prompt: the one that holds most of its beginning, else one that holds
+   * next to nothing (many short texts, such as probes, share one so), else the one that has been free
+   * for the longest time.
    *
    * @returns its number and how many of the prompt's tokens it holds, never the last one, whose
    *   logits are wanted; undefined where all slots are busy
@@ -44,9 +45,9 @@ export class Slots {
       if (slot.busy) continue;
       const shared = Math.min(sharedPrefix(slot.tokens, prompt), prompt.length - 1);
       const known = shared < WORTH_KEEPING && shared < slot.tokens.length ? 0 : shared;
-      const better = !best || known > best.known;
-      const older = best && known === best.known && slot.since < best.slot.since;
-      if (better || older) best = { slot, known };
+      if (!best || known > best.known || (known === best.known && goesBefore(slot, best.slot))) {
+        best = { slot, known };
+      }
     }
     if (!best) return undefined;
     best.slot.busy = true;
@@ -63,6 +64,12 @@ export class Slots {
   forget(): void {
     for (const slot of this.#slots) slot.tokens = [];
   }
+}
+
+/** Whether it is less of a loss to take the first one. */
+function goesBefore(a: Slot, b: Slot): boolean {
+  const [worthA, worthB] = [a, b].map(({ tokens }) => tokens.length >= WORTH_KEEPING);
+  return worthA === worthB ? a.since < b.since : !worthA;
 }
 
 function sharedPrefix(a: readonly number[], b: readonly number[]): number {

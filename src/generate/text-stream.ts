@@ -5,6 +5,8 @@ export interface TextStreamOptions {
   readonly stop?: string | readonly string[] | undefined;
   /** The text begins anew, and is no continuation of a text before it: see `TextStream`. */
   readonly fresh?: boolean;
+  /** A single space before the first word is left out, whatever the tokenizer. */
+  readonly answer?: boolean;
 }
 
 const SPACE = 0x20;
@@ -20,12 +22,15 @@ export class TextStream {
   // A byte order mark is a character like any other.
   readonly #utf8 = new TextDecoder('utf-8', { ignoreBOM: true });
   readonly #filter: StopFilter;
-  #fresh: boolean;
+  readonly #fresh: boolean;
+  readonly #answer: boolean;
+  #begun = false;
 
   constructor(tokenizer: Tokenizer, options: TextStreamOptions = {}) {
     this.#tokenizer = tokenizer;
     this.#filter = new StopFilter(options.stop);
     this.#fresh = options.fresh ?? false;
+    this.#answer = options.answer ?? false;
   }
 
   /** Whether a stop text has come; nothing is given out from there on. */
@@ -49,9 +54,12 @@ export class TextStream {
     const tokenizer = this.#tokenizer;
     if (tokenizer.isSpecial(id)) return new Uint8Array(0);
     const bytes = tokenizer.bytesOf(id);
-    if (!this.#fresh || bytes.length === 0) return bytes;
-    this.#fresh = false;
-    const dropped = bytes[0] === SPACE && !tokenizer.decode([id]).startsWith(' ');
+    if (this.#begun || bytes.length === 0) return bytes;
+    this.#begun = true;
+    if (bytes[0] !== SPACE) return bytes;
+    const added = this.#fresh && !tokenizer.decode([id]).startsWith(' ');
+    // More than one are an indentation.
+    const dropped = added || (this.#answer && bytes[1] !== SPACE);
     return dropped ? bytes.subarray(1) : bytes;
   }
 }

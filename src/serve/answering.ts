@@ -49,6 +49,7 @@ export async function chatRoute(request: Request, serving: Serving): Promise<Res
     stop: [...wishes.stop, ...prompt.stop],
     maxTokens: most,
     logprobs,
+    answer: true,
   });
   const run = await begin(serving.engine, requests, request.signal, serving.progress);
   const usage = new UsageCounter(wishes.n);
@@ -85,6 +86,7 @@ export async function completionRoute(request: Request, serving: Serving): Promi
     // As short as OpenAI's when nothing is said.
     maxTokens: body.max_tokens ?? 16,
     logprobs: body.logprobs,
+    answer: false,
   });
   const before = requests.map((_, i) =>
     body.echo ? prompts[Math.floor(i / wishes.n)].text() : '',
@@ -156,14 +158,25 @@ interface Asked {
   readonly stop: readonly string[];
   readonly maxTokens: number | undefined;
   readonly logprobs: number | undefined;
+  /** Whether the texts are answers in a conversation. */
+  readonly answer: boolean;
 }
 
 /** One request to the engine for each answer. A text ends at the context's end at the latest. */
 function requestsOf(
   { engine }: Serving,
   wishes: Wishes,
-  { prompts, stop, maxTokens, logprobs }: Asked,
+  { prompts, stop, maxTokens, logprobs, answer }: Asked,
 ): GenerationRequest[] {
+  const count = prompts.length * wishes.n;
+  if (count > engine.capacity) {
+    throw new ApiError(
+      400,
+      `n asks for ${count} answers; expected at most ${engine.capacity}, as many as the server ` +
+        'writes and lets wait at the same time: ask for fewer, or in several requests',
+      { param: 'n' },
+    );
+  }
   return prompts.flatMap(({ ids, param }) => {
     if (ids.length === 0) throw badField(param, '', 'at least one token');
     const left = engine.context - ids.length;
@@ -182,6 +195,7 @@ function requestsOf(
       stop,
       maxTokens: maxTokens === undefined ? undefined : Math.min(left, maxTokens),
       logprobs,
+      answer,
     }));
   });
 }

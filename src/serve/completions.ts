@@ -32,13 +32,29 @@ function completionLogprobs(tokens: readonly TokenLogprob[], offset: number) {
     offset += text.length;
   }
   return {
-    tokens: tokens.map(({ text }) => text),
+    tokens: tokens.map(nameOf),
     token_logprobs: tokens.map(({ logprob }) => finite(logprob)),
-    top_logprobs: tokens.map(({ top }) =>
-      Object.fromEntries(top.map(({ text, logprob }) => [text, finite(logprob)])),
-    ),
+    top_logprobs: tokens.map(({ top }) => topLogprobs(top)),
     text_offset: offsets,
   };
+}
+
+/** By name. Where several tokens have the same one, the most probable of them is told. */
+function topLogprobs(top: TokenLogprob['top']): Record<string, number> {
+  const named = new Map<string, number>();
+  for (const one of top) {
+    const name = nameOf(one);
+    if (!named.has(name)) named.set(name, finite(one.logprob));
+  }
+  return Object.fromEntries(named);
+}
+
+/** Bytes that are no whole character have no text of their own: OpenAI writes them `bytes:\xe2\x80`. */
+function nameOf({ text, bytes }: Pick<TokenLogprob, 'text' | 'bytes'>): string {
+  if (!text.includes('\ufffd')) return text;
+  const own = new TextEncoder().encode(text);
+  if (own.length === bytes.length && own.every((byte, i) => byte === bytes[i])) return text;
+  return `bytes:${bytes.map((byte) => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`;
 }
 
 /** The events of a completion that is streamed. */

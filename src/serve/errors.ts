@@ -82,7 +82,8 @@ const LONGEST = 120;
 
 function brief(value: unknown): string {
   if (value === undefined) return 'missing';
-  const text = show(value);
+  // What came as JSON is shown as JSON: objects have no shorter text.
+  const text = typeof value === 'object' ? JSON.stringify(value) : show(value);
   return text.length <= LONGEST ? text : `${text.slice(0, LONGEST)}... (${text.length} characters)`;
 }
 

@@ -1,11 +1,13 @@
 import { readdir, readFile } from 'node:fs/promises';
-import { createServer, type Server } from 'node:http';
+import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createAdaptorServer } from '@hono/node-server';
+import type { TextEngine } from '../generate/engine-types.ts';
 import { isLoopback } from './access.ts';
 import { type AppOptions, createApp } from './app.ts';
+import { listen } from './listen.ts';
 import type { PageFile, PageFiles } from './page.ts';
 
 export interface ServerOptions extends Omit<AppOptions, 'closing' | 'localOnly' | 'page'> {
@@ -15,6 +17,8 @@ export interface ServerOptions extends Omit<AppOptions, 'closing' | 'localOnly' 
   readonly port?: number;
   /** The files of the chat page (default: those of the package). */
   readonly page?: PageFiles | undefined;
+  /** Seconds that clients have to read the rest of their answers when it stops (default 5). */
+  readonly graceSeconds?: number;
 }
 
 export interface RunningServer {
@@ -34,7 +38,7 @@ export interface RunningServer {
  * @throws Error that says what to do where the port or the address cannot be had
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { host = '127.0.0.1', port = 8080, apiKeys = [] } = options;
+  const { host = '127.0.0.1', port = 8080, apiKeys = [], graceSeconds = 5 } = options;
   const closing = new AbortController();
   const page = 'page' in options ? options.page : await readPageFiles();
   const localOnly = apiKeys.length === 0 && isLoopback(host);
@@ -50,63 +54,26 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
     hasPage: page !== undefined,
     stop: () => {
       closing.abort();
-      return stop(server);
+      return stop(server, options.engine, graceSeconds);
     },
   };
 }
 
-/**
- * Finds out early whether a port can be had: to load a model takes longer.
- *
- * @throws Error as `startServer` does
- */
-export async function requireFreePort(host: string, port: number): Promise<void> {
-  const probe = createServer();
-  await listen(probe, host, port);
-  await new Promise((resolve) => probe.close(resolve));
-}
-
-async function listen(server: Server, host: string, port: number): Promise<void> {
-  try {
-    await new Promise<void>((resolve, reject) => {
-      server.once('error', reject);
-      server.listen(port, host, () => {
-        server.off('error', reject);
-        resolve();
-      });
-    });
-  } catch (error) {
-    throw new Error(reason(error as NodeJS.ErrnoException, host, port), { cause: error });
-  }
-}
-
-function reason({ code, message }: NodeJS.ErrnoException, host: string, port: number): string {
-  switch (code) {
-    case 'EADDRINUSE':
-      return (
-        `port ${port} is taken: another program listens at ${host}:${port}. Choose another port ` +
-        '(--port 8081), or let one be chosen (--port 0)'
-      );
-    case 'EACCES':
-      return `port ${port} needs special rights; choose one from 1024 (--port 8080)`;
-    case 'EADDRNOTAVAIL':
-    case 'ENOTFOUND':
-      return (
-        `host is ${JSON.stringify(host)}, which is no address of this machine; expected ` +
-        '127.0.0.1 for this machine only, or 0.0.0.0 for all that can reach it'
-      );
-    default:
-      return `cannot listen at ${host}:${port}: ${message}`;
-  }
-}
-
-/** Milliseconds after which connections that have become idle are looked for again. */
+/** Milliseconds after which connections are looked at again. */
 const SWEEP = 50;
 
-async function stop(server: Server): Promise<void> {
+/** @param graceSeconds that clients have to read the rest, once nothing is written any more */
+async function stop(server: Server, engine: TextEngine, graceSeconds: number): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
-  // Clients keep connections for their next request; those would hold the server open.
-  const sweep = setInterval(() => server.closeIdleConnections(), SWEEP);
+  let idleSince = performance.now();
+  const sweep = setInterval(() => {
+    // Clients keep connections for their next request; those would hold the server open.
+    server.closeIdleConnections();
+    const { running, waiting } = engine.stats();
+    if (running + waiting > 0) idleSince = performance.now();
+    // So would one who has stopped reading.
+    else if (performance.now() - idleSince > 1000 * graceSeconds) server.closeAllConnections();
+  }, SWEEP);
   server.closeIdleConnections();
   await closed;
   clearInterval(sweep);

@@ -62,6 +62,8 @@ describeWithChromium('the chat page', (executable) => {
     });
     complaints = [];
     page = await browser.context.newPage();
+    // As a phone finds it that comes by plain HTTP.
+    await page.addInitScript(() => Reflect.deleteProperty(Crypto.prototype, 'randomUUID'));
     page.on('pageerror', (error) => complaints.push(error.stack ?? error.message));
     page.on('console', (message) => {
       if (['error', 'warning'].includes(message.type())) complaints.push(message.text());

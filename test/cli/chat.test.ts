@@ -36,6 +36,7 @@ function recording() {
   const prompts: string[] = [];
   const asked: TextEngine = {
     context: engine.context,
+    capacity: engine.capacity,
     generate: (request: GenerationRequest) => {
       prompts.push(tokenizer.decode(request.prompt as Int32Array));
       return engine.generate(request);

@@ -70,7 +70,7 @@ describe('the live page', () => {
     expect(missing.status).toBe(503);
     expect(await missing.text()).toContain('npm run build');
     await expect(start(FILES, Number(port))).rejects.toThrow(
-      `--live: port ${port} is taken by another program; choose another one`,
+      `port ${port} is taken: another program listens at 127.0.0.1:${port}. Choose another port (--live`,
     );
   });
 

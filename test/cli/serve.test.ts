@@ -3,11 +3,15 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { serveModel } from '../../src/cli/serving.ts';
+import { ModelRunner } from '../../src/generate/runner.ts';
 import { characterTokenizer } from '../../src/io/index.ts';
 import { Llama, llamaConfig, saveModel } from '../../src/models/index.ts';
+import { loadModel } from '../../src/models/node.ts';
 import { random } from '../../src/tensor/index.ts';
 import { type Running, startTersor, tersor } from '../support/command.ts';
+import { until } from '../support/until.ts';
 
 describe('tersor serve', () => {
   let folder = '';
@@ -73,6 +77,30 @@ describe('tersor serve', () => {
     });
     const events = stdout.trim().split('\n');
     expect(events.map((line) => JSON.parse(line).event)).toEqual(['listening', 'stopped']);
+  });
+
+  test('compiles what several texts need once it listens', async () => {
+    const pretrained = await loadModel(folder);
+    const decode = vi.spyOn(ModelRunner.prototype, 'decode');
+    const stop = new AbortController();
+    const stdout = vi.spyOn(process.stdout, 'write').mockReturnValue(true);
+    try {
+      let before = 0;
+      const onListening = () => {
+        before = decode.mock.calls.length;
+      };
+      const options = { name: 'sky', port: 0, json: true, slots: 4, onListening };
+      const served = serveModel(pretrained, options, stop.signal);
+      const sizes = () => decode.mock.calls.slice(before).map(([rows]) => rows.length);
+      await until(() => sizes().includes(4));
+      stop.abort();
+      await served;
+      expect(sizes()).toEqual([2, 4]);
+    } finally {
+      decode.mockRestore();
+      stdout.mockRestore();
+      pretrained.model.dispose();
+    }
   });
 
   test('ends at once at the second Ctrl-C', async () => {

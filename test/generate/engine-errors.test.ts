@@ -1,5 +1,6 @@
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, test, vi } from 'vitest';
 import { createEngine, type GenerationRequest } from '../../src/generate/index.ts';
+import { ModelRunner } from '../../src/generate/runner.ts';
 import { tensor } from '../../src/tensor/index.ts';
 import { BOS } from '../support/byte-tokenizer.ts';
 import {
@@ -41,6 +42,23 @@ describe('errors', () => {
     ]);
     expect(failed.status).toBe('rejected');
     expect(passed).toMatchObject({ status: 'fulfilled', value: wanted });
+  });
+
+  test('of the device end what runs and waits, and later requests are answered', async () => {
+    const engine = engineOf({ slots: 1 });
+    const wish = { prompt: 'fine', ...greedy, maxTokens: 3 };
+    const wanted = await answer(engine, wish);
+    const broken = () => Promise.reject(new Error('the device is out of memory'));
+    const spies = (['decode', 'clear'] as const).map((name) =>
+      vi.spyOn(ModelRunner.prototype, name).mockImplementation(broken),
+    );
+    try {
+      const [running, waiting] = await Promise.allSettled([1, 2].map(() => answer(engine, wish)));
+      expect([running.status, waiting.status]).toEqual(['rejected', 'rejected']);
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+    }
+    expect(await answer(engine, wish)).toEqual(wanted);
   });
 
   test('that nobody asks for are no unhandled rejections', async () => {

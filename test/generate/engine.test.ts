@@ -218,6 +218,7 @@ function spelling(engine: TextEngine, text: string): TextEngine {
   const logitBias = new Spelling();
   return {
     context: engine.context,
+    capacity: engine.capacity,
     generate: (request) => {
       const stream = engine.generate({ ...request, logitBias });
       // The options were looked at once, before the first token.
@@ -228,6 +229,15 @@ function spelling(engine: TextEngine, text: string): TextEngine {
     close: () => engine.close(),
   };
 }
+
+test('an answer after white space is what was written', async () => {
+  const wish = { ...greedy, maxTokens: 4 };
+  const write = async (prompt: string, own: object) =>
+    (await answer(spelling(engineOf(), ' ann'), { ...wish, ...own, prompt })).text;
+  expect(await write('A:', { answer: true })).toBe('ann');
+  expect(await write('A: ', { answer: true })).toBe(' ann');
+  expect(await write('A:', {})).toBe(' ann');
+});
 
 describe('many requests', () => {
   test('wait in line, first come, first served; a full queue refuses', async () => {

@@ -36,6 +36,17 @@ describe('Slots', () => {
     expect(slots.take([1, ...system, 4])).toEqual({ slot: 0, known: 21 });
   });
 
+  test('for short texts are those that hold next to nothing, and conversations stay', () => {
+    const slots = new Slots(4);
+    for (const tail of [7, 8, 9]) slots.take([tail, ...system]);
+    for (const tail of [7, 8, 9]) slots.release(tail - 7, [tail, ...system]);
+    for (let probe = 0; probe < 5; probe++) {
+      expect(slots.take([1])?.slot).toBe(3);
+      slots.release(3, [1]);
+    }
+    expect(slots.take([7, ...system, 4])).toEqual({ slot: 0, known: 21 });
+  });
+
   test('forget what they hold', () => {
     const slots = new Slots(1);
     slots.take(system);

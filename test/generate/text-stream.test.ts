@@ -81,3 +81,14 @@ describeWithFixtures('of tokenizers', (fixtures) => {
     },
   );
 });
+
+test('an answer begins without a single space, and with the spaces of an indentation', () => {
+  const answer = (ids: readonly number[]) => {
+    const text = new TextStream(byteTokenizer, { answer: true });
+    return ids.map((id) => text.push(id)).join('') + text.end();
+  };
+  expect(answer([EOS, ...bytesOf(' ann lives here. ')])).toBe('ann lives here. ');
+  expect(answer(bytesOf('ann'))).toBe('ann');
+  const words = { ...byteTokenizer, bytesOf: () => new TextEncoder().encode('  return') };
+  expect(new TextStream(words, { answer: true }).push(65)).toBe('  return');
+});

@@ -106,7 +106,7 @@ describe('a field', () => {
     ['stops', { stop: ['a', 'b', 'c', 'd', 'e'] }, 'stop', /list of 1 to 4/],
     ['an empty stop', { stop: '' }, 'stop', /1 to 256 characters/],
     ['a bias', { logit_bias: { '65': 101 } }, 'logit_bias.65', /-100 to 100/],
-    ["a token's id", { logit_bias: { '258': 1 } }, 'logit_bias', /0 to 257, not 258/],
+    ["a token's id", { logit_bias: { '258': 1 } }, 'logit_bias', /\{"258":1\}.*0 to 257, not 258/],
     ['no id', { logit_bias: { toString: 1 } }, 'logit_bias', /not toString/],
     [
       'biases',
@@ -151,6 +151,17 @@ describe('a field', () => {
     });
     expect(await complete({ prompt: ['a', 'b'], n: 9 })).toMatchObject({ param: 'n' });
     expect(await complete({ prompt: '\u{1F4A5}' })).toMatchObject({ param: 'prompt' });
+  });
+
+  test('that asks for more answers than can ever run and wait is not told to try again', async () => {
+    const { chat, post, engine } = makeApp({}, { slots: 2, maxWaiting: 1 });
+    const error = await errorOf(await chat({ n: 4 }));
+    expect(error).toMatchObject({ status: 400, param: 'n' });
+    expect(error.message).toMatch(/4 answers; expected at most 3/);
+    const texts = { prompt: ['a', 'b'], n: 2 };
+    expect((await post('/v1/completions', texts)).status).toBe(400);
+    expect(engine.requests).toEqual([]);
+    expect((await chat({ n: 3 })).status).toBe(200);
   });
 
   test('may be null where it may be left out', async () => {

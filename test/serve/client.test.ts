@@ -130,12 +130,13 @@ describe("OpenAI's client", () => {
   });
 
   test('streams several answers at once', async () => {
-    const { client, model } = await serve();
+    const { client, engine, model } = await serve();
     const request = { model, messages, n: 2, seed: 1, stream: true as const };
     const texts = ['', ''];
     for await (const { choices } of await client.chat.completions.create(request)) {
       for (const { index, delta } of choices) texts[index] += delta.content ?? '';
     }
+    expect(engine.requests.map(({ answer }) => answer)).toEqual([true, true]);
     expect(texts).toEqual([`${HELLO} 1`, `${HELLO} 2`]);
   });
 
@@ -173,6 +174,7 @@ describe("OpenAI's client", () => {
       token_logprobs: GREETING.map(() => -0.5),
       text_offset: [0, 3, 5, 7, 10, 12],
     });
+    expect(engine.requests[0].answer).toBe(false);
     await client.completions.create({ model, prompt: [72, 105] });
     expect(engine.requests.at(-1)?.prompt).toEqual(Int32Array.of(72, 105));
     const ids = await client.completions.create({ model, prompt: [[72], [105]], echo: true });

@@ -1,8 +1,8 @@
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
-import { startServer } from '../../src/serve/index.ts';
+import { type ServerOptions, startServer } from '../../src/serve/index.ts';
 import {
   ByteTokenizer,
   GREETING,
@@ -13,10 +13,17 @@ import { until } from '../support/until.ts';
 
 const HI = { messages: [{ role: 'user', content: 'Hi' }] };
 
-async function serve(script: Script = {}) {
+async function serve(script: Script = {}, options: Partial<ServerOptions> = {}) {
   const engine = new ScriptedEngine(script);
   const tokenizer = new ByteTokenizer();
-  const server = await startServer({ engine, tokenizer, model: 'tiny', port: 0, page: undefined });
+  const server = await startServer({
+    engine,
+    tokenizer,
+    model: 'tiny',
+    port: 0,
+    page: undefined,
+    ...options,
+  });
   const chat = (body: object = {}) =>
     fetch(`${server.origin}/v1/chat/completions`, {
       method: 'POST',
@@ -52,6 +59,25 @@ test('idle connections do not hold a server that stops', async () => {
   const start = performance.now();
   await server.stop();
   expect(performance.now() - start).toBeLessThan(1000);
+});
+
+test('nor does a client that has stopped reading', async () => {
+  const tokens = () => Array.from({ length: 200 }, () => 'x'.repeat(100_000));
+  const { engine, server } = await serve({ tokens }, { graceSeconds: 0.2 });
+  const body = JSON.stringify({ ...HI, stream: true });
+  const socket = connect(server.port, '127.0.0.1');
+  socket.on('error', () => {}).pause();
+  socket.write(
+    `POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1:${server.port}\r\n` +
+      `content-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  await until(() => engine.requests.length === 1 && engine.stats().running === 0);
+  const start = performance.now();
+  await server.stop();
+  const waited = performance.now() - start;
+  expect(waited).toBeGreaterThan(150);
+  expect(waited).toBeLessThan(2000);
+  socket.destroy();
 });
 
 test('a port that is taken, or an address that is not ours, is told with a way out', async () => {

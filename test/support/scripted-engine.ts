@@ -27,6 +27,7 @@ export const GREETING: readonly string[] = ['Hel', 'lo', ', ', 'wor', 'ld', '!']
 /** An engine without a model: it says what it is told to, and remembers what it was asked. */
 export class ScriptedEngine implements TextEngine {
   readonly context: number;
+  readonly capacity: number;
   readonly requests: GenerationRequest[] = [];
   /** Requests that their signal or their reader ended, while they ran and while they waited. */
   readonly ended = { running: 0, waiting: 0 };
@@ -37,6 +38,7 @@ export class ScriptedEngine implements TextEngine {
   constructor(script: Script = {}) {
     this.#script = script;
     this.context = script.context ?? 512;
+    this.capacity = (script.slots ?? 4) + (script.maxWaiting ?? 4);
   }
 
   stats() {

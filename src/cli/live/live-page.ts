@@ -3,7 +3,14 @@ import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
 import { streamSSE } from 'hono/streaming';
-import { isLoopback, type PageFile, type PageFiles, readPageFiles } from '../../serve/index.ts';
+import {
+  isLoopback,
+  listen,
+  PAGE_HEADERS,
+  type PageFile,
+  type PageFiles,
+  readPageFiles,
+} from '../../serve/index.ts';
 import type { TrainingProgress } from '../../train/index.ts';
 import { History } from './history.ts';
 
@@ -31,15 +38,6 @@ interface Listener {
   close(): void;
 }
 
-/** The page loads what comes from here and nothing else, and may not be framed. */
-const HEADERS = {
-  'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; " +
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-};
-
 const NOT_BUILT =
   'The training page is not built: run `npm run build` in the folder of the package and start the ' +
   'training again. The numbers are in metrics.jsonl meanwhile.\n';
@@ -65,7 +63,7 @@ export async function startLivePage(port: number, files?: PageFiles): Promise<Li
     return () => listeners.delete(listener);
   });
   const server = createAdaptorServer({ fetch: app.fetch }) as Server;
-  await listen(server, port);
+  await listen(server, '127.0.0.1', port, '--live');
   return {
     address: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     describe(title) {
@@ -92,7 +90,7 @@ function liveApp(pages: PageFiles | undefined, join: (listener: Listener) => () 
   const app = new Hono();
   app.use(async (context, next) => {
     await next();
-    for (const [name, value] of Object.entries(HEADERS)) context.header(name, value);
+    for (const [name, value] of Object.entries(PAGE_HEADERS)) context.header(name, value);
   });
   app.use((context, next) => {
     // A page of another site that was given this address must not read from here.
@@ -131,16 +129,4 @@ function liveApp(pages: PageFiles | undefined, join: (listener: Listener) => () 
 
 function respond({ type, bytes }: PageFile): Response {
   return new Response(bytes, { headers: { 'content-type': type, 'cache-control': 'no-cache' } });
-}
-
-async function listen(server: Server, port: number): Promise<void> {
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error: NodeJS.ErrnoException) => {
-      const taken =
-        `--live: port ${port} is taken by another program; choose another one, or let one be ` +
-        'chosen (--live 0)';
-      reject(error.code === 'EADDRINUSE' ? new Error(taken, { cause: error }) : error);
-    });
-    server.listen(port, '127.0.0.1', resolve);
-  });
 }

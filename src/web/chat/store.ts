@@ -126,7 +126,13 @@ export class Store {
 }
 
 export function emptyConversation(): Conversation {
-  return { id: crypto.randomUUID(), exchanges: [], changed: Date.now() };
+  return { id: newId(), exchanges: [], changed: Date.now() };
+}
+
+/** Browsers make UUIDs on secure origins only, and a phone comes here by plain HTTP. */
+function newId(): string {
+  const numbers = crypto.getRandomValues(new Uint32Array(4));
+  return Array.from(numbers, (number) => number.toString(16).padStart(8, '0')).join('');
 }
 
 function parse<T>(text: string | null): T | undefined {
