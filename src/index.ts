@@ -1,6 +1,7 @@
 /**
- * The library in Node. Each room is also an entry point of its own (`tersor/tensor`, `tersor/nn`);
- * the server (`tersor/serve`) and the experiments (`tersor/lab`) are entry points only.
+ * The library in Node. Each room is also an entry point of its own (`tersor/tensor`, `tersor/nn`).
+ * Entry points only are the server (`tersor/serve`), runs as files (`tersor/train`) and the experiments
+ * (`tersor/lab`): what they load is not paid for by others.
  */
 import { useProgramCache } from './io/index.ts';
 
@@ -12,6 +13,6 @@ export * from './evaluate/index.ts';
 export * from './io/index.ts';
 export * from './models/node.ts';
 export { loadModel, saveModel } from './models/node.ts';
-export * from './train/index.ts';
+export * from './train/loops.ts';
 
 useProgramCache();

@@ -162,6 +162,10 @@ async function report(outcome: RunOutcome, json: boolean, signal: AbortSignal): 
     validationLoss === undefined ? '' : `, validation loss ${validationLoss.toFixed(3)}`;
   console.log(`${step} steps in ${clock(seconds)}${measured}; saved in ${out}\n`);
   const { tokenizer } = prepared;
+  if (tokenizer.hasChat) {
+    console.log(`Talk with it: tersor generate ${out} --chat`);
+    return;
+  }
   const options = { maxTokens: 200, temperature: 0.8, topK: 20, seed: 1, signal };
   const text = await complete(prepared, beginning(tokenizer), options);
   console.log(`In its own words:\n\n${text.trim()}`);
