@@ -3,9 +3,11 @@ import { createEngine } from '../generate/index.ts';
 import { characterTokenizer } from '../io/index.ts';
 import { Llama, llamaConfig } from '../models/index.ts';
 import { startServer } from '../serve/index.ts';
+import type { QuantSchemeName } from '../tensor/functions/index.ts';
 import type { Bench, BenchOptions } from './bench.ts';
 import { race, repeating } from './harness.ts';
 import { type Measurement, measurement, SUBJECT, withMore } from './measurement.ts';
+import { packRandomly } from './random-weights.ts';
 
 /** What the server's rate is compared with: the same engine, read by a loop. */
 const BARE = 'engine';
@@ -16,9 +18,15 @@ export interface ServeCase {
   readonly heads: number;
   /** Tokens of an answer. */
   readonly tokens: number;
+  /** Random packed weights of this scheme, and the vocabulary of a large model. */
+  readonly packed?: QuantSchemeName;
 }
 
 const SMALL: ServeCase = { dim: 256, layers: 6, heads: 8, tokens: 128 };
+
+/** The model of the bench `decode`. */
+const LARGE: ServeCase = { dim: 768, layers: 12, heads: 12, tokens: 64, packed: 'int4-g32' };
+const LARGE_VOCABULARY = 32000;
 
 /**
  * Tokens a second of streamed answers, over HTTP and from the engine itself. Server and client share
@@ -26,13 +34,14 @@ const SMALL: ServeCase = { dim: 256, layers: 6, heads: 8, tokens: 128 };
  */
 export async function* runServe(
   { device, timing, threads }: BenchOptions,
-  { dim, layers, heads, tokens }: ServeCase,
+  { dim, layers, heads, tokens, packed }: ServeCase,
 ): AsyncGenerator<Measurement> {
   const prompt = 'Once upon a time';
   const letters = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).join('');
   const tokenizer = characterTokenizer(letters);
   const config = llamaConfig({
-    vocab_size: tokenizer.size,
+    vocab_size: packed ? LARGE_VOCABULARY : tokenizer.size,
+    tie_word_embeddings: !packed,
     hidden_size: dim,
     intermediate_size: Math.ceil(dim / 3) * 8,
     num_hidden_layers: layers,
@@ -40,6 +49,7 @@ export async function* runServe(
     max_position_embeddings: prompt.length + tokens,
   });
   const model = new Llama(config, { device });
+  if (packed) await packRandomly(model, packed, device);
   const engine = createEngine({ model, tokenizer, generation: {} });
   const server = await startServer({ engine, tokenizer, model: 'bench', port: 0, page: undefined });
   const asked = { prompt, max_tokens: tokens, temperature: 1, seed: 1, stream: true };
@@ -57,7 +67,7 @@ export async function* runServe(
       ],
       { ...timing, warmSeconds: 2 * timing.warmSeconds },
     );
-    const title = `streamed answers of ${tokens} tokens, d ${dim}, ${layers} layers`;
+    const title = `streamed answers of ${tokens} tokens, d ${dim}, ${layers} layers${packed ? `, ${packed}` : ''}`;
     const labels = { bench: 'serve', case: title, device, threads, unit: 'tokens/s' };
     const result = measurement(labels, seconds, (s) => tokens / s);
     yield withMore(result, { 'of the engine': result.value / result.peers[BARE] });
@@ -93,5 +103,7 @@ function post(url: string, body: { max_tokens: number }): Promise<void> {
 export const SERVE: Bench = {
   name: 'serve',
   summary: 'tokens a second over HTTP, beside the engine alone',
-  run: (options) => runServe(options, SMALL),
+  async *run(options) {
+    for (const each of [SMALL, LARGE]) yield* runServe(options, each);
+  },
 };
