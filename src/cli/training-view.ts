@@ -1,3 +1,4 @@
+import { clock } from '../base/clock.ts';
 import type { TrainingProgress } from '../train/index.ts';
 
 /** Where the view writes: standard output. */
@@ -123,13 +124,4 @@ function describe(progress: TrainingProgress, validationLoss: number | undefined
 
 function percent(share: number): string {
   return `${Math.round(share * 100)} %`;
-}
-
-/** Seconds as 1:05 or 2:01:05. */
-export function clock(seconds: number): string {
-  const whole = Math.max(0, Math.round(seconds));
-  const pad = (n: number) => String(n).padStart(2, '0');
-  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
-  const tail = `${hours > 0 ? pad(minutes) : minutes}:${pad(whole % 60)}`;
-  return hours > 0 ? `${hours}:${tail}` : tail;
 }

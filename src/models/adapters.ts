@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { escapePattern } from '../base/pattern.ts';
 import {
   ensureFolder,
   readJson,
@@ -101,7 +102,10 @@ export async function loadAdapter(folder: string, model: Module): Promise<void> 
   }
   try {
     for (const [layer, parts] of layers) {
-      const adapter = addLora(model, { ...options(layer), targets: new RegExp(literally(layer)) });
+      const adapter = addLora(model, {
+        ...options(layer),
+        targets: new RegExp(escapePattern(layer)),
+      });
       for (const which of ['lora_A', 'lora_B'] as const) {
         const found = parts[which];
         if (!found) throw wrong(`${layer}.${which}.weight is missing`);
@@ -169,8 +173,4 @@ function setWeight(
 
 function lastPart(name: string): string {
   return name.slice(name.lastIndexOf('.') + 1);
-}
-
-function literally(name: string): string {
-  return name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }

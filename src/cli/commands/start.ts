@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { Command, Option } from 'commander';
+import { clock } from '../../base/clock.ts';
 import { compressModel } from '../../compress/index.ts';
 import {
   exactMatch,
@@ -33,7 +34,7 @@ import { FULL, QUICK } from '../demo/setting.ts';
 import { interruptible } from '../interrupt.ts';
 import { integer, number, seed } from '../options.ts';
 import { serveModel } from '../serving.ts';
-import { clock, printJson, trainingView } from '../training-view.ts';
+import { printJson, trainingView } from '../training-view.ts';
 
 interface StartOptions {
   readonly minutes?: number;

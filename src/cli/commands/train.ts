@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, extname, join } from 'node:path';
 import { Command } from 'commander';
+import { clock } from '../../base/clock.ts';
 import { complete } from '../../generate/index.ts';
 import type { Tokenizer } from '../../io/index.ts';
 import {
@@ -19,7 +20,7 @@ import {
 import { interruptible } from '../interrupt.ts';
 import { type LivePage, type RunEnd, startLivePage } from '../live/live-page.ts';
 import { addTrainFlags, settingsOfFlags, type TrainFlags } from '../training-flags.ts';
-import { clock, printJson, trainingView } from '../training-view.ts';
+import { printJson, trainingView } from '../training-view.ts';
 
 const EXAMPLES = `
 Examples:

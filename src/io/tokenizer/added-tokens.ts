@@ -1,3 +1,4 @@
+import { escapePattern } from '../../base/pattern.ts';
 import type { Fields } from './fields.ts';
 
 /** A token that is found in a text before the model sees it. */
@@ -102,8 +103,4 @@ function touchesWord(text: string, start: number, end: number): boolean {
     WORD_AT_END.test(text.slice(Math.max(0, start - 2), start)) ||
     WORD_AT_START.test(text.slice(end, end + 2))
   );
-}
-
-function escapePattern(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 }

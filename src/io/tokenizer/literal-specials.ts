@@ -1,3 +1,4 @@
+import { escapePattern } from '../../base/pattern.ts';
 /** What special tokens look like in a text, whole and begun. */
 export class SpecialPatterns {
   readonly whole: RegExp | undefined;
@@ -85,8 +86,4 @@ function beginnings(special: string): string {
     (rest, letter) => (rest === '' ? letter : `${letter}(?:${rest})?`),
     '',
   );
-}
-
-function escapePattern(text: string): string {
-  return text.replace(/[.*+?^${}()|[\]\\/]/g, '\\$&');
 }

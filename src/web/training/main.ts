@@ -1,6 +1,7 @@
+import { clock } from '../../base/clock.ts';
 import { byId, el } from '../chat/dom.ts';
 import { type Columns, LiveChart } from './chart.ts';
-import { clock, compact, type Point, percent } from './numbers.ts';
+import { compact, type Point, percent } from './numbers.ts';
 
 const CHARTS = {
   loss: new LiveChart({
