@@ -3,9 +3,13 @@
  *
  * TERSOR_DEBUG   0 silent; 1 compilations with sizes and times; 2 + schedule and time per kernel;
  *                3 + graphs before and after rewriting; 4 + kernel IR; 5 + code (wasm text)
- * TERSOR_DEVICE  the default device: interpret, wasm or cpu
+ * TERSOR_DEVICE  the default device: interpret, interpret-kernels, wasm, native or cpu
  * TERSOR_FUSION  0 gives every operation its own kernel (to find a fault in fusion)
- * TERSOR_THREADS  threads of device wasm (default: one for each processor)
+ * TERSOR_THREADS  threads of devices native and wasm (default: one for each processor)
+ * TERSOR_ISA     instructions of device native: avx2, avx512, or none (device cpu is then wasm)
+ * TERSOR_PIN     1 binds each thread of device native to a processor of its own (for measurements)
+ * TERSOR_BREADCRUMB  a file that holds the name of the kernel that device native runs (slower: one
+ *                by one): what it was when a process crashed
  * TERSOR_CACHE   the folder of compiled programs, or off: none are kept (default: in the user's cache)
  * TERSOR_DATA    the folder of public data sets that experiments read
  * TERSOR_WASM    simd: no relaxed SIMD even where the engine has it
@@ -55,6 +59,31 @@ export function threadCount(): number | undefined {
 
 export function relaxedSimdAllowed(): boolean {
   return environment().TERSOR_WASM !== 'simd';
+}
+
+/** Sets of instructions that device native can be held to. */
+export const ISAS = ['avx2', 'avx512', 'none'] as const;
+export type IsaSetting = (typeof ISAS)[number];
+
+/** The wish for instructions of device native, if there is one. */
+export function isaSetting(): IsaSetting | undefined {
+  const { TERSOR_ISA: text } = environment();
+  if (text === undefined || text === '') return undefined;
+  const isa = ISAS.find((name) => name === text);
+  if (isa === undefined) {
+    throw new RangeError(`TERSOR_ISA is ${text}; expected ${ISAS.join(', ')} or nothing`);
+  }
+  return isa;
+}
+
+/** Whether threads are bound to processors. */
+export function pinning(): boolean {
+  return environment().TERSOR_PIN === '1';
+}
+
+/** The file for the name of the kernel that runs, where there is one. */
+export function breadcrumbFile(): string | undefined {
+  return environment().TERSOR_BREADCRUMB || undefined;
 }
 
 /** The folder that TERSOR_CACHE names, 'off', or undefined where the user has not said. */

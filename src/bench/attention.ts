@@ -55,7 +55,7 @@ async function codeLoaded(name: DeviceName, work: () => Promise<void>): Promise<
 /** Bytes that a program needs beside its inputs and outputs. */
 function extraBytes(code: Code, threads: number): number | undefined {
   if (code.kind === 'graph') return undefined;
-  const { scratchBytes, localBytes } = code.kind === 'wasm' ? code.plan : code.program;
+  const { scratchBytes, localBytes } = 'plan' in code ? code.plan : code.program;
   return scratchBytes + threads * localBytes;
 }
 

@@ -1,8 +1,13 @@
-import { makeThreadProbes } from '../device/measure/index.ts';
 import { type DeviceName, jit, type Tensor, tensor } from '../tensor/index.ts';
+import { withBars } from './bars.ts';
 import type { Bench, BenchOptions } from './bench.ts';
+import { runGemmBf16 } from './gemm-bf16.ts';
 import { type Contestant, limiting, race, repeating } from './harness.ts';
-import { LIMIT, type Measurement, measurement, SUBJECT } from './measurement.ts';
+import { type Limits, openLimits } from './limits.ts';
+import { type Bar, LIMIT, type Measurement, measurement, SUBJECT } from './measurement.ts';
+import { ifThere } from './peers/absent.ts';
+import type { Child } from './peers/child.ts';
+import { openOnnxRuntime } from './peers/onnxruntime.ts';
 import { type OpenBlas, openOpenBlas } from './peers/openblas.ts';
 
 /** C [batch, m, n] = A [batch, m, k] B [batch, k, n]. */
@@ -14,16 +19,29 @@ export interface GemmCase {
   /** Which operand lies in memory transposed. */
   readonly transposed?: 'a' | 'b';
   readonly note?: string;
+  readonly bars?: readonly Bar[];
+  /** Whether it is measured beside ONNX Runtime, too. */
+  readonly onnx?: boolean;
 }
 
+const OPENBLAS = 'openblas';
+const AT_PEAK: readonly Bar[] = [
+  { of: LIMIT, atLeast: 0.92 },
+  { of: OPENBLAS, atLeast: 1 },
+];
+const ODD: readonly Bar[] = [{ of: OPENBLAS, atLeast: 1 }];
+
 const square = (size: number): GemmCase => ({ m: size, n: size, k: size });
+const common = (size: number): GemmCase => ({ ...square(size), bars: AT_PEAK, onnx: true });
 
 /** Common sizes, awkward ones, and those of the training step in reference-model.ts. */
 const CASES: readonly GemmCase[] = [
-  square(1024),
-  square(512),
-  square(1023),
-  { m: 1000, n: 77, k: 333 },
+  common(512),
+  common(1024),
+  common(2048),
+  { ...square(1023), bars: ODD },
+  { m: 1000, n: 77, k: 333, bars: ODD },
+  { m: 2049, n: 17, k: 513, bars: ODD },
   { m: 768, n: 128, k: 128, transposed: 'b', note: 'attention projection' },
   { m: 768, n: 344, k: 128, transposed: 'b', note: 'gate and up' },
   { m: 768, n: 128, k: 344, transposed: 'b', note: 'down' },
@@ -67,29 +85,65 @@ function ours(gemm: GemmCase, { a, b }: Operands, device: DeviceName): Contestan
 
 function openBlas(blas: OpenBlas, gemm: GemmCase, { a, b }: Operands): Contestant {
   const c = new Float32Array((gemm.batch ?? 1) * gemm.m * gemm.n);
-  return repeating('openblas', () => blas.multiply(gemm, a, b, c));
+  return repeating(OPENBLAS, () => blas.multiply(gemm, a, b, c));
+}
+
+/** Processes with the product in ONNX Runtime: on all threads, and on one where there are more. */
+async function openOnnx(gemm: GemmCase, threads: number): Promise<[name: string, child: Child][]> {
+  const found: [string, Child][] = [];
+  for (const count of new Set([threads, 1])) {
+    const child = await ifThere(() => openOnnxRuntime({ ...gemm, threads: count }));
+    if (child) found.push([`onnxruntime${count < threads ? ' on 1 thread' : ''}`, child]);
+  }
+  return found;
+}
+
+interface Beside {
+  readonly limits: Limits;
+  readonly blas: OpenBlas | undefined;
+}
+
+async function measureOne(
+  gemm: GemmCase,
+  { device, timing, threads }: BenchOptions,
+  { limits, blas }: Beside,
+): Promise<Measurement> {
+  const { batch = 1, m, n, k, bars } = gemm;
+  const operands = { a: numbers(batch * m * k), b: numbers(batch * k * n) };
+  const flops = 2 * batch * m * n * k;
+  const contestants = [ours(gemm, operands, device), limiting(LIMIT, limits.peakF32, flops)];
+  if (blas) contestants.push(openBlas(blas, gemm, operands));
+  const others = gemm.onnx ? await openOnnx(gemm, threads) : [];
+  for (const [name, child] of others) contestants.push(child.contestant(name));
+  try {
+    const labels = { bench: 'gemm', case: title(gemm), device, threads, unit: 'GFLOP/s' };
+    const seconds = await race(contestants, timing);
+    const result = measurement(labels, seconds, (s) => flops / s / 1e9);
+    return bars ? withBars(result, bars) : result;
+  } finally {
+    for (const [, child] of others) child.close();
+  }
 }
 
 export async function* runGemm(
-  { device, timing, threads }: BenchOptions,
+  options: BenchOptions,
   cases: readonly GemmCase[] = CASES,
 ): AsyncGenerator<Measurement> {
-  const { peakF32, close } = await makeThreadProbes(threads, { bytes: 2 ** 20 });
-  const blas = openOpenBlas(threads);
-  for (const gemm of cases) {
-    const { batch = 1, m, n, k } = gemm;
-    const operands = { a: numbers(batch * m * k), b: numbers(batch * k * n) };
-    const flops = 2 * batch * m * n * k;
-    const contestants = [ours(gemm, operands, device), limiting(LIMIT, peakF32, flops)];
-    if (blas) contestants.push(openBlas(blas, gemm, operands));
-    const labels = { bench: 'gemm', case: title(gemm), device, threads, unit: 'GFLOP/s' };
-    yield measurement(labels, await race(contestants, timing), (s) => flops / s / 1e9);
+  const { device, threads } = options;
+  const limits = await openLimits({ device, threads, bytes: 2 ** 20 });
+  try {
+    const blas = await ifThere(() => openOpenBlas(threads));
+    for (const gemm of cases) yield await measureOne(gemm, options, { limits, blas });
+  } finally {
+    limits.close();
   }
-  close();
 }
 
 export const GEMM: Bench = {
   name: 'gemm',
-  summary: 'f32 matrix products beside OpenBLAS and the peak of the machine',
-  run: (options) => runGemm(options),
+  summary: 'f32 and bf16 matrix products beside other libraries and the peak of the machine',
+  run: async function* (options) {
+    yield* runGemm(options);
+    yield* runGemmBf16(options);
+  },
 };

@@ -1,5 +1,22 @@
 import { median } from './harness.ts';
 
+/** What a value must reach, as a multiple of something that was measured in the same race. */
+export interface Bar {
+  /** The name of a peer, or `LIMIT`. */
+  readonly of: string;
+  /** For a rate. */
+  readonly atLeast?: number;
+  /** For a time. */
+  readonly atMost?: number;
+}
+
+/** A bar, and where a value stands to it. */
+export interface Verdict extends Bar {
+  /** value / what the bar is of; undefined where that did not take part, and so is `met`. */
+  readonly ratio?: number;
+  readonly met?: boolean;
+}
+
 /** One line of results. */
 export interface Measurement {
   readonly bench: string;
@@ -19,6 +36,8 @@ export interface Measurement {
   readonly peers: Readonly<Record<string, number>>;
   /** What else was found of the case, by name. */
   readonly more?: Readonly<Record<string, number>>;
+  /** What it must reach, and whether it does. */
+  readonly bars?: readonly Verdict[];
 }
 
 type Labels = Pick<Measurement, 'bench' | 'case' | 'device' | 'threads' | 'unit'>;

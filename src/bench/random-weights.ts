@@ -13,7 +13,7 @@ export function randomBytes(count: number, seed: number): Uint8Array {
 }
 
 /** A weight [rows, columns] of random codes, scaled to the size of an initial weight. */
-function randomWeight(
+export function randomWeight(
   [rows, columns]: readonly number[],
   name: QuantSchemeName,
   seed: number,
@@ -27,12 +27,13 @@ function randomWeight(
   });
   const blocks = (rows * columns) / block;
   const scale = 0.05 / 2 ** (bits - 1);
-  const scales = tensor(new Float32Array(blocks).fill(scale), {
+  const wide = tensor(new Float32Array(blocks).fill(scale), {
     shape: [rows, columns / block],
     device,
   });
+  const scales = wide.cast('f16');
   const weight = new PackedWeight({ scheme: name, shape: [rows, columns], codes, scales });
-  for (const t of [codes, scales]) t.dispose();
+  for (const t of [codes, wide, scales]) t.dispose();
   return weight.realize();
 }
 

@@ -1,8 +1,10 @@
 import { Llama, type LlamaConfig, llamaConfig } from '../models/index.ts';
 import { AdamW } from '../optim/index.ts';
 import {
+  autocast,
   type DeviceName,
   jit,
+  type Precision,
   random,
   type Tensor,
   tensor,
@@ -14,6 +16,8 @@ export interface Reference {
   readonly config: LlamaConfig;
   readonly batch: number;
   readonly time: number;
+  /** What products are computed in (default f32). */
+  readonly precision?: Precision;
 }
 
 /** 922,752 parameters; the output layer is a matrix of its own. */
@@ -64,7 +68,7 @@ export interface TrainingStep {
 
 /** Model, optimiser and a jitted step: weights are there, nothing of the step is compiled yet. */
 export async function makeTrainingStep(
-  { config, batch, time }: Reference,
+  { config, batch, time, precision = 'f32' }: Reference,
   device: DeviceName,
 ): Promise<TrainingStep> {
   random.seed(1);
@@ -83,7 +87,9 @@ export async function makeTrainingStep(
     );
   const [inputs, targets] = [tokens(0), tokens(1)];
   const jitted = jit((x: Tensor, y: Tensor) => {
-    const { value, grads } = valueAndGrad((m: Llama) => m.loss(x, y))(model);
+    // As the trainer does it.
+    const loss = (m: Llama) => autocast(precision, () => m.loss(x, y)).cast('f32');
+    const { value, grads } = valueAndGrad(loss)(model);
     optimizer.update(grads);
     return value;
   });

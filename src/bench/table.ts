@@ -1,3 +1,4 @@
+import { verdictText } from './bars.ts';
 import type { Measurement } from './measurement.ts';
 
 const COLUMNS = [
@@ -11,6 +12,7 @@ const COLUMNS = [
   'limit',
   'of limit',
   'peers',
+  'bars',
   'more',
 ] as const;
 type Column = (typeof COLUMNS)[number];
@@ -33,13 +35,16 @@ function cells(m: Measurement): Record<Column, string> {
     limit: m.limit === undefined ? '' : String(m.limit),
     'of limit': m.ofLimit === undefined ? '' : `${Math.round(m.ofLimit * 100)} %`,
     peers: list(m.peers),
+    bars: (m.bars ?? []).map(verdictText).join('; '),
     more: list(m.more),
   };
 }
 
-/** The columns and the rows below them; `more` only where a measurement has it. */
+/** The columns and the rows below them; `bars` and `more` only where a measurement has them. */
 function tableOf(measurements: readonly Measurement[]) {
-  const columns = COLUMNS.filter((name) => name !== 'more' || measurements.some((m) => m.more));
+  const columns = COLUMNS.filter((name) => {
+    return (name !== 'bars' && name !== 'more') || measurements.some((m) => m[name]);
+  });
   const rows = measurements.map(cells).map((row) => columns.map((name) => row[name]));
   return { columns, rows };
 }

@@ -32,6 +32,7 @@ export interface TrainFlags {
   readonly warmup?: number;
   readonly clipNorm?: number;
   readonly evalEvery?: number;
+  readonly precision?: string;
   readonly lora?: number | true;
   readonly gradientCheckpointing?: boolean;
   readonly checkpointEvery?: number;
@@ -88,6 +89,7 @@ export function addTrainFlags(command: Command): Command {
     .option('--warmup <n>', 'steps, or a share of the run below 1 (default: 0.03)', number(0))
     .option('--clip-norm <n>', 'highest norm of the gradients (default: 1)', positive)
     .option('--eval-every <n>', 'steps between measurements (default: 10 in a run)', count)
+    .option('--precision <type>', 'of products: f32, bf16 or f16; weights are f32 (default: f32)')
     .option('--lora [rank]', 'train an adapter of this rank only (default rank: 8)', count)
     .option('--gradient-checkpointing', 'less memory for more time')
     .option('--memory <MiB>', 'that arrays may take', positive)
@@ -133,6 +135,7 @@ export async function settingsOfFlags(flags: TrainFlags): Promise<RunSettings> {
       seed: flags.seed,
       clipNorm: flags.clipNorm,
       evalEvery: flags.evalEvery,
+      precision: flags.precision,
       gradientCheckpointing: flags.gradientCheckpointing,
       memory: flags.memory,
     },

@@ -7,12 +7,12 @@ import type { Node } from '../ir/graph/types.ts';
 import { kernelCost } from '../ir/kernel/cost.ts';
 import { kernelKey, printKernel } from '../ir/kernel/print.ts';
 import { isParallel } from '../ir/kernel/threads.ts';
-import type { Kernel } from '../ir/kernel/types.ts';
+import { type Kernel, type KernelTarget, WASM_KERNELS } from '../ir/kernel/types.ts';
 import { verifyKernel } from '../ir/kernel/verify.ts';
 import type { OutputBinding, Place, Program, Step } from '../ir/program.ts';
 import { isVar, sizeOf, type Var } from '../ir/shape.ts';
 import { decideCalls, type TemplateUse } from './calls.ts';
-import { DEFAULT_TILES, type GemmTiles } from './kernels/gemm-tiles.ts';
+import { type GemmTiles, tilesFor } from './kernels/gemm-tiles.ts';
 import { type LoweredKernel, type LowerOptions, lowerGroup } from './lower/group-kernel.ts';
 import { groupKey } from './lower/group-key.ts';
 import { rewriteGraph } from './rewrite/index.ts';
@@ -30,7 +30,10 @@ export interface CompileOptions {
   readonly fuse?: boolean;
   /** Which calls go to templates (default: those that are faster; none without fusion). */
   readonly templates?: TemplateUse;
+  /** Sizes of the blocks of products (default: those that suit the target's vectors). */
   readonly tiles?: GemmTiles;
+  /** What kernels are built for (default: 128-bit WebAssembly); its width never changes a bit. */
+  readonly kernelTarget?: KernelTarget;
   /** Threads that will run the program together (default 1); they never change a bit. */
   readonly threads?: number;
   /** Outputs (by number) that would like to take over the memory of an input (by number). */
@@ -41,10 +44,11 @@ export type ResolvedOptions = Required<CompileOptions>;
 
 /** The options with what holds where they say nothing. */
 export function resolveOptions(options: CompileOptions): ResolvedOptions {
-  const { fuse = fusionEnabled(), tiles = DEFAULT_TILES } = options;
+  const { fuse = fusionEnabled(), kernelTarget = WASM_KERNELS } = options;
+  const { tiles = tilesFor(kernelTarget) } = options;
   const { threads = 1, donations = new Map() } = options;
   const { templates = fuse ? 'faster' : 'none' } = options;
-  return { fuse, templates, tiles, threads, donations };
+  return { fuse, templates, tiles, kernelTarget, threads, donations };
 }
 
 /**
@@ -59,9 +63,9 @@ export function compileProgram(
   inputs: readonly Node[],
   options: CompileOptions = {},
 ): Program {
-  const { fuse, templates, tiles, threads, donations } = resolveOptions(options);
+  const { fuse, templates, tiles, kernelTarget, threads, donations } = resolveOptions(options);
   // An output must be computed by a kernel of its own even where it is an input, or another output.
-  const decided = decideCalls(outputs, templates).outputs;
+  const decided = decideCalls(outputs, templates, kernelTarget).outputs;
   const { outputs: bare, waits } = dropWaits(rewriteGraph(decided));
   const copies = bare.map(asComputed);
   const boundaries = chooseBoundaries(topological(copies), copies, fuse, waits);
@@ -69,10 +73,10 @@ export function compileProgram(
   const groups = joinGroups(boundaries, outputIds, fuse);
   const rootIds = new Set(boundaries.roots.map((r) => r.id));
   const hasBuffer = (node: Node) => node.op === 'buffer' || rootIds.has(node.id);
-  const assembly = new Assembly(copies, inputs, donations);
+  const assembly = new Assembly(copies, inputs, donations, kernelTarget);
   // Whether a scatter may work in place is seen when all kernels are known, and changes its own.
   for (let inPlace = assembly.wished(); ; ) {
-    const lower = lowerOnce({ hasBuffer, tiles, threads, inPlace });
+    const lower = lowerOnce({ hasBuffer, tiles, kernelTarget, threads, inPlace });
     const lowered = groups.map((group) => ({ group, ...lower(group) }));
     const ordered = assembly.order(lowered, boundaries.waits);
     const granted = assembly.granted(inPlace, ordered);
@@ -109,6 +113,7 @@ class Assembly {
   readonly #outputs: readonly Node[];
   readonly #inputs: readonly Node[];
   readonly #donations: ReadonlyMap<number, number>;
+  readonly #kernelTarget: KernelTarget;
   readonly #inputNumber: Map<number, number>;
   readonly #outputNumber: Map<number, number>;
 
@@ -116,10 +121,12 @@ class Assembly {
     outputs: readonly Node[],
     inputs: readonly Node[],
     donations: ReadonlyMap<number, number>,
+    kernelTarget: KernelTarget,
   ) {
     this.#outputs = outputs;
     this.#inputs = inputs;
     this.#donations = donations;
+    this.#kernelTarget = kernelTarget;
     this.#inputNumber = new Map(inputs.map((n, i) => [n.id, i]));
     this.#outputNumber = new Map(outputs.map((n, i) => [n.id, i]));
   }
@@ -262,7 +269,7 @@ class Assembly {
       const key = kernelKey(kernel);
       let number = known.get(key);
       if (number === undefined) {
-        verifyKernel(kernel);
+        verifyKernel(kernel, this.#kernelTarget);
         number = kernels.push(kernel) - 1;
         known.set(key, number);
       }

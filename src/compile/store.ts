@@ -27,23 +27,25 @@ export function programStore(): ProgramStore | undefined {
   return store;
 }
 
-export type WasmCode = Code & { readonly kind: 'wasm' };
+/** Code that is bytes, and what a device must know of it. */
+export type MachineCode = Code & { readonly kind: 'wasm' | 'x64' };
 
 /** All that the code of a graph depends on, but for the compiler itself, as text. */
 export function programKey(
   target: Target,
   outputs: readonly Node[],
   inputs: readonly BufferNode[],
-  { fuse, templates, tiles, threads, donations }: ResolvedOptions,
+  { fuse, templates, tiles, kernelTarget, threads, donations }: ResolvedOptions,
 ): string {
   // A graph may leave inputs unused; their number still counts, since they are bound by position.
   const types = inputs.map((node) => `${node.dtype}${formatShape(node.shape)}`);
-  const settings = { target, fuse, templates, tiles, threads, donations: [...donations] };
+  const choices = { fuse, templates, tiles, kernelTarget, threads };
+  const settings = { target, ...choices, donations: [...donations] };
   return `${JSON.stringify(settings)}\n${types.join(' ')}\n${graphKey(outputs, inputs)}`;
 }
 
-/** Length of the facts (u32), the facts as JSON, the module. */
-export function encodeProgram({ bytes, ...facts }: WasmCode): Uint8Array {
+/** Length of the facts (u32), the facts as JSON, the code. */
+export function encodeProgram({ bytes, ...facts }: MachineCode): Uint8Array {
   const text = new TextEncoder().encode(JSON.stringify(facts));
   const out = new Uint8Array(4 + text.length + bytes.length);
   new DataView(out.buffer).setUint32(0, text.length, true);
@@ -52,9 +54,9 @@ export function encodeProgram({ bytes, ...facts }: WasmCode): Uint8Array {
   return out;
 }
 
-export function decodeProgram(value: Uint8Array<ArrayBuffer>): WasmCode {
+export function decodeProgram(value: Uint8Array<ArrayBuffer>): MachineCode {
   const end = 4 + new DataView(value.buffer, value.byteOffset).getUint32(0, true);
   const text = new TextDecoder().decode(value.subarray(4, end));
-  const facts = JSON.parse(text) as Omit<WasmCode, 'bytes'>;
-  return { ...facts, bytes: value.subarray(end) };
+  const facts = JSON.parse(text) as Omit<MachineCode, 'bytes'>;
+  return { ...facts, bytes: value.subarray(end) } as MachineCode;
 }

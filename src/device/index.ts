@@ -1,15 +1,19 @@
 import { wasmFeatures } from '../asm/index.ts';
-import { defaultDeviceName, relaxedSimdAllowed, threadCount } from '../base/env.ts';
+import { defaultDeviceName, isaSetting, relaxedSimdAllowed, threadCount } from '../base/env.ts';
 import { badArgument } from '../base/errors.ts';
 import { GraphInterpreter } from './interpret/graph.ts';
 import { KernelInterpreter } from './interpret/kernels.ts';
+import { NativeDevice, type NativeDeviceOptions } from './native/device.ts';
+import { nativeRuntime, nativeSupport, nativeTarget } from './native/support.ts';
 import type { Device, DeviceName } from './types.ts';
 import { WasmDevice } from './wasm/device.ts';
 
+export { readBreadcrumb } from './native/breadcrumb.ts';
+export type { NativeMachine, NativeSupport } from './native/support.ts';
 export type { Allocation, Device, DeviceName, Executable } from './types.ts';
-export { GraphInterpreter, KernelInterpreter, WasmDevice };
+export { GraphInterpreter, KernelInterpreter, NativeDevice, nativeSupport, WasmDevice };
 
-/** `cpu` is the fastest device of the processor that this machine can have. */
+/** `cpu` is native where this machine can have it, else wasm. */
 export type DeviceChoice = DeviceName | 'cpu';
 
 const devices = new Map<DeviceName, Device>();
@@ -25,8 +29,11 @@ export function setThreads(count: number): void {
   if (!Number.isInteger(count) || count < 1) {
     throw badArgument('setThreads', 'count', count, 'an integer >= 1');
   }
-  if (devices.has('wasm')) {
-    throw new Error('setThreads: device wasm is in use; call it before the first tensor is made');
+  for (const name of ['native', 'wasm'] as const) {
+    if (!devices.has(name)) continue;
+    throw new Error(
+      `setThreads: device ${name} is in use; call it before the first tensor is made`,
+    );
   }
   wishedThreads = count;
 }
@@ -55,9 +62,45 @@ function make(name: DeviceName): Device {
         threads: features.threads ? (wishedThreads ?? threadCount() ?? processors()) : 1,
       });
     }
+    case 'native':
+      return makeNativeDevice();
     default:
-      throw badArgument('device', 'name', name, 'interpret, interpret-kernels, wasm or cpu');
+      throw badArgument(
+        'device',
+        'name',
+        name,
+        'interpret, interpret-kernels, wasm, native or cpu',
+      );
   }
+}
+
+/**
+ * A device of machine code with memory and threads of its own, apart from `device('native')`.
+ *
+ * @throws Error with the reason where this machine cannot have one
+ * @throws RangeError where TERSOR_ISA asks for what it does not have
+ */
+export function makeNativeDevice(
+  options: Omit<NativeDeviceOptions, 'target'> & {
+    readonly threads?: number;
+    readonly isa?: 'avx2' | 'avx512';
+  } = {},
+): NativeDevice {
+  const { threads, isa, ...rest } = options;
+  const runtime = nativeRuntime();
+  const support = nativeSupport();
+  if ('reason' in support) throw new Error(`device native: ${support.reason}`);
+  const count = threads ?? wishedThreads ?? threadCount() ?? support.threads;
+  const target = nativeTarget(support, isa ?? isaSetting(), count);
+  return new NativeDevice(runtime, { ...rest, target });
+}
+
+/** What `cpu` stands for on this machine. */
+function cpuDevice(): 'native' | 'wasm' {
+  const isa = isaSetting();
+  if (isa === 'none') return 'wasm';
+  // Who asks for instructions wants no other device in their place.
+  return isa !== undefined || !('reason' in nativeSupport()) ? 'native' : 'wasm';
 }
 
 /**

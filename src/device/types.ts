@@ -1,7 +1,7 @@
 import type { DType, TypedArray } from '../ir/dtype.ts';
 import type { Code, Target } from '../ir/program.ts';
 
-export type DeviceName = 'interpret' | 'interpret-kernels' | 'wasm';
+export type DeviceName = 'interpret' | 'interpret-kernels' | 'wasm' | 'native';
 
 /** A piece of a device's memory. Only the device that made it looks inside. */
 export interface Allocation {
@@ -41,4 +41,12 @@ export interface Device {
   /** A copy of the first `size` elements. */
   read(allocation: Allocation, dtype: DType, size: number): TypedArray;
   load(code: Code): Promise<Executable>;
+  /**
+   * A piece of a file as memory, where the device can: read as it is used, never written back, at
+   * any alignment. The file may be closed and unlinked, but must not be cut short: what uses the
+   * piece then fails, naming the file.
+   *
+   * @throws Error naming the file that cannot be mapped
+   */
+  map?(path: string, offset: number, bytes: number): Allocation;
 }

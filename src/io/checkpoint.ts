@@ -25,6 +25,8 @@ export interface Checkpoint {
   fileOf(name: string): string;
   /** @throws Error naming file and tensor */
   read(name: string): Promise<StoredTensor>;
+  /** Where the bytes of a tensor lie on this machine; undefined where they lie elsewhere. */
+  locate(name: string): { path: string; offset: number; bytes: number } | undefined;
   close(): Promise<void>;
 }
 
@@ -66,6 +68,11 @@ export async function openCheckpoint(source: FileSource): Promise<Checkpoint> {
       } catch (error) {
         throw unreadable(`${fileOf(name)}: ${name}`, error);
       }
+    },
+    locate: (name) => {
+      const shard = shards.get(shardOf.get(name) ?? '');
+      const path = shard?.file.path;
+      return shard && path !== undefined ? { path, ...shard.locate(name) } : undefined;
     },
     close: () => closeAll(shards),
   };

@@ -126,7 +126,7 @@ async function openFile(path: string): Promise<OpenFile> {
       }
       return bytes;
     };
-    return { size: facts.size, read, close: () => handle.close() };
+    return { size: facts.size, read, path: paths().resolve(path), close: () => handle.close() };
   } catch (error) {
     await handle.close();
     throw error;

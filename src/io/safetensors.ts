@@ -105,6 +105,8 @@ export function encodeSafetensors(
 export interface OpenSafetensors extends SafetensorsHeader {
   /** @throws RangeError for a name that the file does not have */
   readonly read: (name: string) => Promise<StoredTensor>;
+  /** Where the bytes of an array lie in the file. @throws RangeError likewise */
+  readonly locate: (name: string) => { readonly offset: number; readonly bytes: number };
 }
 
 /** Reads and checks the header. The file stays the caller's: it closes it when all is read. */
@@ -112,13 +114,21 @@ export async function openSafetensors(file: OpenFile): Promise<OpenSafetensors> 
   const length = headerLength(await file.read(0, Math.min(8, file.size)), file.size);
   const dataAt = 8 + length;
   const header = parseHeader(await file.read(8, length), file.size - dataAt);
-  const read = async (name: string) => {
+  const entryOf = (name: string): StoredEntry => {
     const entry = header.entries.get(name);
-    if (!entry) throw new RangeError(`safetensors: there is no tensor ${JSON.stringify(name)}`);
-    const { dtype, shape, begin, end } = entry;
-    return { dtype, shape, data: typed(dtype, await file.read(dataAt + begin, end - begin)) };
+    if (entry) return entry;
+    throw new RangeError(`safetensors: there is no tensor ${JSON.stringify(name)}`);
   };
-  return { ...header, read };
+  const locate = (name: string) => {
+    const { begin, end } = entryOf(name);
+    return { offset: dataAt + begin, bytes: end - begin };
+  };
+  const read = async (name: string) => {
+    const { dtype, shape } = entryOf(name);
+    const { offset, bytes } = locate(name);
+    return { dtype, shape, data: typed(dtype, await file.read(offset, bytes)) };
+  };
+  return { ...header, read, locate };
 }
 
 /** Reads the length of the header, the first 8 bytes of a file of `fileBytes` bytes. */

@@ -4,6 +4,8 @@ export interface OpenFile {
   readonly size: number;
   /** A copy of a piece. @throws Error if the file ends before it does */
   read(position: number, length: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** Its path where it lies on this machine, whole and as it is: a device may map it. */
+  readonly path?: string;
   close(): Promise<void>;
 }
 

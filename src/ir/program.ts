@@ -1,7 +1,7 @@
 import type { DType } from './dtype.ts';
 import type { Node } from './graph/types.ts';
 import { sharedLoops } from './kernel/threads.ts';
-import type { Kernel } from './kernel/types.ts';
+import type { Kernel, KernelTarget } from './kernel/types.ts';
 import type { Var } from './shape.ts';
 
 /** An array that the caller binds at each run. */
@@ -99,6 +99,22 @@ export const FAILURE_RECORD = 16;
 /** Byte address of the i32 that counts arrivals at barriers; the host clears it before a run. */
 export const BARRIER = 64;
 
+/**
+ * The control block of a run of x86-64 code, whose address is the table's last entry: byte offsets
+ * of what code and device both know. The host clears failure record and arrivals before a run. Words
+ * that several threads write lie in cache lines of their own.
+ */
+export const CONTROL_WORDS = {
+  /** Four i32, written as `FAILURE_RECORD` is: found, number of the check, value, size. */
+  failure: 0,
+  /** i32: arrivals at barriers; threads that wait long sleep on it (a futex of this process). */
+  arrivals: 64,
+  /** u64: number of the step (from 1) that thread 0 runs; it says where a crash was. */
+  breadcrumb: 128,
+  /** From here on the words are the device's own. */
+  device: 192,
+} as const;
+
 /** Where the parts of the table that a run gets begin: inputs, outputs, then these. */
 export function tableSlots({
   inputs,
@@ -125,12 +141,26 @@ export function alignUp(bytes: number): number {
 /** What a device runs, and what the compiler must know to make it. */
 export type Target =
   | { readonly kind: 'graph' }
-  | { readonly kind: 'kernels' }
+  /** Kernels as they are; without a target those of 128-bit WebAssembly. */
+  | { readonly kind: 'kernels'; readonly kernelTarget?: KernelTarget }
   | {
       readonly kind: 'wasm';
       readonly relaxedSimd: boolean;
       readonly maximumPages: number;
       /** Most threads that may run a program together; 1: memory is not shared. */
+      readonly threads: number;
+    }
+  | {
+      readonly kind: 'x64';
+      /** avx2: with FMA, F16C and BMI2; avx512: with F, BW, DQ, VL and CD as well. */
+      readonly isa: 'avx2' | 'avx512';
+      /** Dot products of bytes: AVX512_VNNI for avx512, AVX-VNNI for avx2. */
+      readonly vnni: boolean;
+      /** AVX512_BF16: dot products of bf16. */
+      readonly bf16: boolean;
+      /** AVX512_VBMI: permutations of bytes. */
+      readonly vbmi: boolean;
+      /** Threads that run a long program together. */
       readonly threads: number;
     };
 
@@ -146,6 +176,27 @@ export type Code =
       readonly kind: 'wasm';
       readonly plan: RunPlan;
       readonly bytes: Uint8Array<ArrayBuffer>;
+      /** Loops that threads share in one run: each needs an i32 that the host clears before. */
+      readonly sharedLoops: number;
+    }
+  | {
+      readonly kind: 'x64';
+      readonly plan: RunPlan;
+      /**
+       * Position-independent code. `run` follows the System V calling convention: rdi table, esi
+       * thread, edx threads, ecx first step, r8d the step to stop before; eax is 0 or the step (from
+       * 1) that found an index out of range. The table is that of `tableSlots` in entries of 8 bytes
+       * (addresses; vars as i64), then the address of the control block (`CONTROL_WORDS`). The local
+       * arena holds all threads' arenas, one after the other.
+       */
+      readonly bytes: Uint8Array<ArrayBuffer>;
+      /** Offset of `run`. */
+      readonly entry: number;
+      /**
+       * Offset of each distinct kernel, for traces. rdi: a record of u64, the addresses of buffers
+       * and locals, vars, counters of the kernel's shared loops, number of threads, control block.
+       */
+      readonly kernelEntries: readonly number[];
       /** Loops that threads share in one run: each needs an i32 that the host clears before. */
       readonly sharedLoops: number;
     };

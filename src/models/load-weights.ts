@@ -4,7 +4,14 @@ import { isFloat } from '../ir/dtype.ts';
 import { packedDType, quantizedShapes } from '../ir/quantization.ts';
 import { PackedWeight } from '../nn/index.ts';
 import { quantScheme } from '../tensor/functions/index.ts';
-import { type Device, Parameter, realize, type Tensor, tensor } from '../tensor/index.ts';
+import {
+  type Device,
+  mappedTensor,
+  Parameter,
+  realize,
+  type Tensor,
+  tensor,
+} from '../tensor/index.ts';
 import type { Architecture } from './architectures.ts';
 import { matricesOf, replaceWeight } from './packed.ts';
 import { type QuantizationConfig, schemeOf } from './quantization-config.ts';
@@ -160,7 +167,13 @@ class Loading {
     return this.#checkpoint.entries.get(stored) as CheckpointEntry;
   }
 
+  /** A tensor where it lies in its file, if the device can have it there, else a copy. */
   async #read(stored: string): Promise<Tensor> {
+    const place = this.#checkpoint.locate(stored);
+    if (place && this.#device.map) {
+      const { dtype, shape } = this.#entry(stored);
+      return mappedTensor(place.path, place.offset, { dtype, shape, device: this.#device });
+    }
     const { data, dtype, shape } = await this.#checkpoint.read(stored);
     return tensor(data, { dtype, shape, device: this.#device });
   }

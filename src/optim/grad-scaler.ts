@@ -15,6 +15,9 @@ export interface GradScalerOptions {
   readonly device?: TensorOptions['device'];
 }
 
+/** What the scaler asks of an optimiser. */
+export type ScaledOptimizer = Pick<Optimizer, 'parameters' | 'state' | 'update'>;
+
 /**
  * Scales the loss so that gradients of 16 bits do not vanish, skips steps whose gradients are not
  * finite, and finds the scale by itself (Micikevicius et al. 2018; PyTorch's torch.amp.GradScaler).
@@ -29,6 +32,8 @@ export class GradScaler {
   readonly #scale: Cell;
   /** Good steps since the scale last changed. */
   readonly #tracker: Cell;
+  /** Bad steps since the beginning. */
+  readonly #skipped: Cell;
   readonly #growth: number;
   readonly #backoff: number;
   readonly #interval: number;
@@ -50,9 +55,20 @@ export class GradScaler {
     };
     this.#scale = cell(tensor(initScale, on), 'scale');
     this.#tracker = cell(tensor(0, { ...on, dtype: 'i32' }), 'growth_tracker');
+    this.#skipped = cell(tensor(0, { ...on, dtype: 'i32' }), 'skipped_steps');
     this.#growth = growthFactor;
     this.#backoff = backoffFactor;
     this.#interval = growthInterval;
+  }
+
+  /** What the next loss is multiplied by; a scalar. */
+  get present(): Tensor {
+    return this.#scale.value;
+  }
+
+  /** How many steps were skipped; a scalar of i32. */
+  get skipped(): Tensor {
+    return this.#skipped.value;
   }
 
   /** The loss times the scale. */
@@ -82,7 +98,7 @@ export class GradScaler {
    * Lets the optimiser step where `finite` holds and leaves parameters and state as they were where
    * not; then the scale grows or backs off.
    */
-  step(optimizer: Optimizer, grads: ReadonlyMap<string, Tensor>, finite: Tensor): void {
+  step(optimizer: ScaledOptimizer, grads: ReadonlyMap<string, Tensor>, finite: Tensor): void {
     const cells = [...optimizer.parameters().values(), ...optimizer.state().values()];
     const before = cells.map((cell) => cell.value);
     optimizer.update(grads);
@@ -102,11 +118,12 @@ export class GradScaler {
     const grown = enough.logicalAnd(larger.isFinite()).where(larger, scale);
     this.#scale.set(finite.where(grown, scale.mul(this.#backoff)));
     this.#tracker.set(finite.logicalAnd(enough.logicalNot()).where(good, 0));
+    this.#skipped.set(this.#skipped.value.add(finite.logicalNot().cast('i32')));
   }
 
-  /** Scale and count of good steps, for checkpoints. */
+  /** Scale and counts of good and of skipped steps, for checkpoints. */
   state(): Map<string, Cell> {
-    return new Map([this.#scale, this.#tracker].map((cell) => [cell.name, cell]));
+    return new Map([this.#scale, this.#tracker, this.#skipped].map((cell) => [cell.name, cell]));
   }
 
   dispose(): void {

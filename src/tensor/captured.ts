@@ -244,8 +244,9 @@ function scratchOf(code: Code, target: Target): number {
       return 0;
     case 'kernels':
       return code.program.scratchBytes + code.program.localBytes;
-    case 'wasm': {
-      const threads = target.kind === 'wasm' ? target.threads : 1;
+    case 'wasm':
+    case 'x64': {
+      const threads = target.kind === code.kind ? target.threads : 1;
       return code.plan.scratchBytes + code.plan.localBytes * threads;
     }
     default:

@@ -1,7 +1,9 @@
 import { badArgument } from '../base/errors.ts';
+import { isFloat } from '../ir/dtype.ts';
 import * as g from '../ir/graph/build.ts';
 import type { Backward, Node } from '../ir/graph/types.ts';
 import { formatShape, shapesEqual } from '../ir/shape.ts';
+import { autocast, presentPrecision } from './autocast.ts';
 import { differentiatedSources, useInGradients } from './backward-sources.ts';
 import { Lazy } from './lazy.ts';
 import { Tensor } from './tensor.ts';
@@ -40,18 +42,21 @@ export function customGradient<A extends Tensor[]>(
     if (!(output instanceof Tensor))
       throw badArgument('customGradient', 'result', output, 'a tensor');
     const { device } = output;
+    const precision = presentPrecision();
     const tensorOf = (node: Node) => new Tensor(new Lazy(device, node, differentiatedSources()));
     const rule: Backward = (upstream, sources, result) => {
       const found = requireSync(
         'customGradient',
-        backward(tensorOf(upstream), sources.map(tensorOf) as A, tensorOf(result)),
+        autocast(precision, () =>
+          backward(tensorOf(upstream), sources.map(tensorOf) as A, tensorOf(result)),
+        ),
       );
       const list = found instanceof Tensor ? [found] : found;
       if (!Array.isArray(list) || list.length !== sources.length) {
         const expected = `${sources.length} gradients, one for each input`;
         throw badArgument('customGradient', 'what backward returned', found, expected);
       }
-      return sources.map((source, i) => gradientNode(list[i], source, i));
+      return sources.map((source, i) => gradientNode(list[i], source, i, precision !== 'f32'));
     };
     const nodes = inputs.map((input) => input.node);
     const marked = g.mark(output.node, nodes, { kind: 'custom', backward: rule });
@@ -59,11 +64,14 @@ export function customGradient<A extends Tensor[]>(
   };
 }
 
-function gradientNode(gradient: unknown, input: Node, i: number): Node | null {
+/** @param casts whether floats of another type are meant: in autocast products have types of their own */
+function gradientNode(gradient: unknown, input: Node, i: number, casts: boolean): Node | null {
   if (gradient === null) return null;
   if (!(gradient instanceof Tensor))
     throw badArgument('customGradient', `gradient ${i}`, gradient, 'a tensor or null');
-  const { node, lazy } = gradient;
+  const { lazy } = gradient;
+  const node =
+    casts && isFloat(gradient.dtype) ? g.cast(gradient.node, input.dtype) : gradient.node;
   if (node.dtype !== input.dtype || !shapesEqual(node.shape, input.shape)) {
     throw new TypeError(
       `customGradient: gradient ${i} is ${node.dtype}${formatShape(node.shape)}; ` +

@@ -3,6 +3,7 @@ import { type DType, isFloat, promote } from '../ir/dtype.ts';
 import * as g from '../ir/graph/build.ts';
 import type { BinaryFn, CompareFn, Node, UnaryFn } from '../ir/graph/types.ts';
 import { broadcastShapes } from '../ir/shape.ts';
+import { WIDE_FUNCTIONS, wide, wideNode } from './autocast.ts';
 import { broadcastNode, Handle, type Operand } from './handle.ts';
 
 /** Operations on each element, with numpy's broadcasting and PyTorch's type promotion. */
@@ -10,7 +11,7 @@ export abstract class Elementwise extends Handle {
   /** Functions of floats: integers and bools become f32 first. */
   #float(fn: UnaryFn): this {
     const x = isFloat(this.dtype) ? this.node : g.cast(this.node, 'f32');
-    return this.derive(g.unary(fn, x));
+    return this.derive(g.unary(fn, WIDE_FUNCTIONS.has(fn) ? wideNode(x) : x));
   }
 
   #unary(fn: UnaryFn): this {
@@ -127,11 +128,12 @@ export abstract class Elementwise extends Handle {
   }
   /** x to the power y; small integer powers are products. */
   pow(other: Operand): this {
-    if (other === 2) return this.mul(this);
-    if (other === 3) return this.mul(this).mul(this);
-    if (other === 1) return this;
-    const type = promote(this.dtype, this.operand('pow', other).dtype);
-    return this.#binary('pow', 'pow', other, isFloat(type) ? type : 'f32');
+    const x = wide(this);
+    if (other === 2) return x.mul(x);
+    if (other === 3) return x.mul(x).mul(x);
+    if (other === 1) return x;
+    const type = promote(x.dtype, x.operand('pow', other).dtype);
+    return x.#binary('pow', 'pow', other, isFloat(type) ? type : 'f32');
   }
   /** The angle of the point (other, this), in radians. */
   atan2(other: Operand): this {
@@ -303,23 +305,30 @@ export abstract class Elementwise extends Handle {
 
   /** x sigmoid(x). */
   silu(): this {
-    return this.mul(this.sigmoid());
+    // In autocast as one function: rounded at its end, not between its parts.
+    const x = wide(this);
+    return x.mul(x.sigmoid()).#as(this);
   }
 
   /** Hendrycks and Gimpel 2016; `tanh` is the approximation of GPT-2. */
   gelu(approximate: 'none' | 'tanh' = 'none'): this {
+    const x = wide(this);
     if (approximate === 'none') {
-      return this.mul(this.mul(Math.SQRT1_2).erf().add(1)).mul(0.5);
+      return x.mul(x.mul(Math.SQRT1_2).erf().add(1)).mul(0.5).#as(this);
     }
     if (approximate !== 'tanh')
       throw badArgument('gelu', 'approximate', approximate, 'none or tanh');
-    const cubic = this.mul(this).mul(this).mul(0.044715).add(this);
-    return this.mul(0.5).mul(
-      cubic
-        .mul(Math.sqrt(2 / Math.PI))
-        .tanh()
-        .add(1),
-    );
+    const cubic = x.mul(x).mul(x).mul(0.044715).add(x);
+    const share = cubic
+      .mul(Math.sqrt(2 / Math.PI))
+      .tanh()
+      .add(1);
+    return x.mul(0.5).mul(share).#as(this);
+  }
+
+  /** In the type of another tensor; the same tensor where it has that. */
+  #as({ dtype }: Handle): this {
+    return this.dtype === dtype ? this : this.cast(dtype);
   }
 }
 

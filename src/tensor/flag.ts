@@ -1,13 +1,15 @@
 import { show } from '../base/errors.ts';
-import { isTracing } from './cell.ts';
 
 /** What a traced function has read of each flag. */
 export type FlagReadings = ReadonlyMap<Flag<unknown>, unknown>;
 
-let readings: Map<Flag<unknown>, unknown> | undefined;
+type Readings = Map<Flag<unknown>, unknown>;
+
+/** Of the trace that is running, if there is one. */
+let readings: Readings | undefined;
 
 /** @internal Runs `body` and notes the flags that it reads. */
-export function withFlagReadings<T>(into: Map<Flag<unknown>, unknown>, body: () => T): T {
+export function withFlagReadings<T>(into: Readings, body: () => T): T {
   const outer = readings;
   readings = into;
   try {
@@ -32,6 +34,8 @@ export class Flag<T> {
   /** For messages. */
   readonly name: string;
   #value: T;
+  /** The trace that gave the flag its present value: to that trace it is no reading from outside. */
+  #giver: Readings | undefined;
 
   constructor(value: T, name = 'flag') {
     this.#value = value;
@@ -39,7 +43,7 @@ export class Flag<T> {
   }
 
   get value(): T {
-    readings?.set(this, this.#value);
+    if (readings !== this.#giver) readings?.set(this, this.#value);
     return this.#value;
   }
 
@@ -51,11 +55,27 @@ export class Flag<T> {
   /** @throws TypeError for a change inside a jitted step, which a run of its program would not make */
   set(value: T): void {
     if (Object.is(value, this.#value)) return;
-    if (isTracing()) {
+    if (readings) {
       throw new TypeError(
         `${this.name}: set to ${show(value)} inside a jitted function; set it before the function is called`,
       );
     }
     this.#value = value;
+  }
+
+  /**
+   * Runs `body` with another value, which ends with it. Inside a jitted step, too: the step itself has
+   * given the value then, so its program does not depend on the one outside.
+   */
+  during<R>(value: T, body: () => R): R {
+    const [outer, giver] = [this.#value, this.#giver];
+    this.#value = value;
+    this.#giver = readings;
+    try {
+      return body();
+    } finally {
+      this.#value = outer;
+      this.#giver = giver;
+    }
   }
 }

@@ -1,6 +1,7 @@
 import * as g from '../ir/graph/build.ts';
 import type { Node } from '../ir/graph/types.ts';
 import { broadcastShapes, checkAxis, dimsEqual, formatShape, type Shape } from '../ir/shape.ts';
+import { productNodes } from './autocast.ts';
 import { broadcastNode, Handle } from './handle.ts';
 import { Reductions } from './reductions.ts';
 
@@ -112,15 +113,17 @@ export abstract class Indexing extends Reductions {
    * are a batch and broadcast.
    */
   matmul(other: Handle): this {
-    return this.derive(matmulNodes(this.node, requireNode('matmul', other)), other);
+    const [x, y] = productNodes(this.node, requireNode('matmul', other));
+    return this.derive(matmulNodes(x, y), other);
   }
 
   /** x W' + b, with W of shape [out, in]. */
   linear(weight: Handle, bias?: Handle): this {
-    const w = g.permute(requireNode('linear', weight), [1, 0]);
-    const product = g.dot(this.node, w, 0, 1);
+    const given = [this.node, requireNode('linear', weight), ...(bias ? [bias.node] : [])];
+    const [x, w, b] = productNodes(...given);
+    const product = g.dot(x, g.permute(w, [1, 0]), 0, 1);
     if (!bias) return this.derive(product, weight);
-    const sum = g.binary('add', product, broadcastNode(bias.node, product.shape));
+    const sum = g.binary('add', product, broadcastNode(b, product.shape));
     return this.derive(sum, weight, bias);
   }
 

@@ -3,6 +3,7 @@ import * as g from '../ir/graph/build.ts';
 import { extremePlaces } from '../ir/graph/ops/scan.ts';
 import type { Node, ScanFn } from '../ir/graph/types.ts';
 import { checkAxis, formatShape, isVar, maxDim } from '../ir/shape.ts';
+import { wideNode } from './autocast.ts';
 import { Indexing } from './indexing.ts';
 import { dropAxes } from './reductions.ts';
 
@@ -23,18 +24,18 @@ export abstract class Ordering extends Indexing {
 
   /** The sum of the elements up to each place of an axis. Bools are counted as i32. */
   cumsum(axis: number): this {
-    const x = this.dtype === 'bool' ? g.cast(this.node, 'i32') : this.node;
+    const x = this.dtype === 'bool' ? g.cast(this.node, 'i32') : wideNode(this.node);
     return this.#scan('cumsum', 'sum', axis, x);
   }
 
   /** The product of the elements up to each place of an axis. */
   cumprod(axis: number): this {
-    return this.#scan('cumprod', 'prod', axis);
+    return this.#scan('cumprod', 'prod', axis, wideNode(this.node));
   }
 
   /** log(sum(exp(x))) of the elements up to each place of an axis, without overflow. */
   logcumsumexp(axis: number): this {
-    return this.#scan('logcumsumexp', 'logaddexp', axis);
+    return this.#scan('logcumsumexp', 'logaddexp', axis, wideNode(this.node));
   }
 
   /** The largest element up to each place of an axis (of equals the last; NaN wins). */

@@ -2,6 +2,7 @@ import { isFloat } from '../ir/dtype.ts';
 import * as g from '../ir/graph/build.ts';
 import type { Node, ReduceFn } from '../ir/graph/types.ts';
 import { checkAxes, checkAxis, formatShape, isVar, sizeOf } from '../ir/shape.ts';
+import { wide, wideNode } from './autocast.ts';
 import { Movement } from './movement.ts';
 
 /** Axes of a reduction: one, several, or all of them (null). */
@@ -20,11 +21,11 @@ export abstract class Reductions extends Movement {
       'sum',
       axes,
       keepdim,
-      this.dtype === 'bool' ? g.cast(this.node, 'i32') : this.node,
+      this.dtype === 'bool' ? g.cast(this.node, 'i32') : wideNode(this.node),
     );
   }
   prod(axes: Axes = null, keepdim = false): this {
-    return this.#reduce('prod', axes, keepdim);
+    return this.#reduce('prod', axes, keepdim, wideNode(this.node));
   }
   /** The largest element; NaN wins. Equal ones share the gradient. */
   max(axes: Axes = null, keepdim = false): this {
@@ -106,28 +107,32 @@ export abstract class Reductions extends Movement {
 
   /** log(sum(exp(x))), without overflow. */
   logsumexp(axes: Axes = null, keepdim = false): this {
-    const top = this.max(axes, true).detach();
+    const x = wide(this);
+    const top = x.max(axes, true).detach();
     // Rows that are all -infinity would give -infinity - -infinity.
     const safe = top.isFinite().where(top, 0);
-    const sum = this.sub(safe).exp().sum(axes, true).log().add(safe);
+    const sum = x.sub(safe).exp().sum(axes, true).log().add(safe);
     return sum.derive(dropAxes(sum.node, checkAxes('logsumexp', axes, this.rank), keepdim));
   }
 
   /** exp(x) / sum(exp(x)) along an axis; rows of nothing but -infinity give NaN. */
   softmax(axis = -1): this {
-    const shifted = this.sub(this.max(axis, true).detach());
+    const x = wide(this);
+    const shifted = x.sub(x.max(axis, true).detach());
     const exponentials = shifted.exp();
     return exponentials.div(exponentials.sum(axis, true));
   }
 
   logSoftmax(axis = -1): this {
-    const shifted = this.sub(this.max(axis, true).detach());
+    const x = wide(this);
+    const shifted = x.sub(x.max(axis, true).detach());
     return shifted.sub(shifted.exp().sum(axis, true).log());
   }
 
   /** The 2-norm (or the p-norm for p = 1, 2). */
   norm(p: 1 | 2 = 2, axes: Axes = null, keepdim = false): this {
-    return p === 1 ? this.abs().sum(axes, keepdim) : rootOf(this.mul(this).sum(axes, keepdim));
+    const x = wide(this);
+    return p === 1 ? x.abs().sum(axes, keepdim) : rootOf(x.mul(x).sum(axes, keepdim));
   }
 }
 

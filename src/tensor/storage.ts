@@ -100,6 +100,19 @@ export function allocate(device: Device, dtype: DType, shape: Shape, name: strin
   return storage;
 }
 
+/** A piece of a file as an array, where the device can map it: it passes no budget. */
+export function allocateMapped(
+  device: Device & Required<Pick<Device, 'map'>>,
+  { path, offset }: { readonly path: string; readonly offset: number },
+  dtype: DType,
+  shape: Shape,
+): Storage {
+  const bytes = sizeOf(shape) * DTYPES[dtype].bytes;
+  const storage = new Storage(device, device.map(path, offset, bytes), dtype, shape, 'mapped');
+  budget.add(storage);
+  return storage;
+}
+
 /** Native memory is freed when handles are collected: where the host allows it, ask once. */
 function collectGarbage(): void {
   (globalThis as { gc?: () => void }).gc?.();

@@ -20,6 +20,7 @@ import type { Trainer } from './trainer.ts';
 
 const MODEL = 'model.safetensors';
 const OPTIMIZER = 'optimizer.safetensors';
+const SCALER = 'scaler.safetensors';
 const TRAINING = 'training.json';
 const FORMAT = 1;
 
@@ -131,9 +132,15 @@ export class Checkpoints implements Keeper {
     return new Map<string, FileContent>([
       [MODEL, encodeSafetensors(await storedCells(cells), { format: 'pt' })],
       [OPTIMIZER, encodeSafetensors(await storedCells(trainer.optimizer.state()))],
+      ...(await this.#scalerFile()),
       [TRAINING, `${JSON.stringify(training, null, 2)}\n`],
       ...(files ?? []),
     ]);
+  }
+
+  async #scalerFile(): Promise<[string, FileContent][]> {
+    const { scaler } = this.#run.trainer;
+    return scaler ? [[SCALER, encodeSafetensors(await storedCells(scaler.state()))]] : [];
   }
 
   /** Only older ones go: the newest is complete by now. */
@@ -165,6 +172,7 @@ export class Checkpoints implements Keeper {
         setCells(target, (await readSafetensors(file)).tensors);
       });
     }
+    await this.#restoreScaler(path);
     await inFile(path, TRAINING, async () => {
       source.restore(training.source);
       if (training.schedule !== null) schedule.restore?.(training.schedule);
@@ -172,6 +180,15 @@ export class Checkpoints implements Keeper {
     });
     this.#saved = step;
     return { step, tokens, seconds };
+  }
+
+  /** A run may go on in f16 from another precision: its scale then begins where that of a new run does. */
+  async #restoreScaler(path: string): Promise<void> {
+    const { scaler } = this.#run.trainer;
+    if (!scaler || !(await readdir(path)).includes(SCALER)) return;
+    await inFile(path, SCALER, async (file) => {
+      setCells(scaler.state(), (await readSafetensors(file)).tensors);
+    });
   }
 }
 

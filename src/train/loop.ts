@@ -5,7 +5,7 @@ import type { Evaluation } from './evaluation.ts';
 import { flopsPerToken } from './flops.ts';
 import { StepClock, type TrainingProgress } from './progress.ts';
 import type { RateSchedule } from './schedule.ts';
-import type { StepResult, Trainer } from './trainer.ts';
+import type { ScaleResult, StepResult, Trainer } from './trainer.ts';
 
 /** How far a run has come. */
 export interface Position {
@@ -82,7 +82,7 @@ export async function trainingLoop(options: LoopOptions): Promise<LoopResult> {
     const lr = schedule.rate(position.step, share);
     const cursor = source.state();
     const measured = await trainer.step(drawStep(source, trainer.accumulate), lr);
-    refuseDiverged(measured, { step: position.step + 1, lr, cursor, keeper });
+    refuseDiverged(measured, { step: position.step + 1, lr, cursor, keeper, trainer });
     loss = measured.loss;
     const step = position.step + 1;
     // The first step compiles: it says nothing about the others.
@@ -99,6 +99,7 @@ export async function trainingLoop(options: LoopOptions): Promise<LoopResult> {
       loss,
       lr,
       gradNorm: measured.gradNorm,
+      ...scaleOf(measured.scaling),
       tokensPerSecond,
       ...(flops !== undefined && { gflops: (flops * tokensPerSecond) / 1e9 }),
       memoryBytes: device?.liveBytes ?? 0,
@@ -134,20 +135,30 @@ function drawStep(source: BatchSource, count: number): TokenBatch[] {
   return batches;
 }
 
+/** A scale so small that it is not what makes gradients infinite. */
+const LEAST_SCALE = 2 ** -16;
+
+function scaleOf(scaling: ScaleResult | undefined) {
+  return scaling && { lossScale: scaling.scale, skippedSteps: scaling.skippedSteps };
+}
+
 function refuseDiverged(
-  { loss, gradNorm }: StepResult,
-  at: { step: number; lr: number; cursor: unknown; keeper: Keeper | undefined },
+  { loss, gradNorm, scaling }: StepResult,
+  at: { step: number; lr: number; cursor: unknown; keeper: Keeper | undefined; trainer: Trainer },
 ): void {
-  const { step, lr, cursor, keeper } = at;
+  const { step, lr, cursor, keeper, trainer } = at;
   const finite = Number.isFinite(loss);
   if (finite && Number.isFinite(gradNorm)) return;
+  // Gradients may be infinite by their scale alone: it is lower in the next step.
+  if (finite && scaling?.skipped && scaling.scale >= LEAST_SCALE) return;
   const what = finite ? `the norm of the gradients of step ${step} is ${gradNorm}` : undefined;
+  const range = trainer.precision === 'f16' ? ' f16 ends at 65504; bf16 has the range of f32.' : '';
   const kept = keeper?.lastGood;
   throw new DivergedError(
     step,
     `${what ?? `the loss of step ${step} is ${loss}`}; expected a finite number. The training has ` +
       `diverged: lower the learning rate (it was ${lr.toPrecision(3)} in this step) or use another ` +
-      `seed. The batch: ${JSON.stringify(cursor)}. ` +
+      `seed.${range} The batch: ${JSON.stringify(cursor)}. ` +
       (kept === undefined ? 'There is no checkpoint.' : `The last good checkpoint is ${kept}.`),
   );
 }

@@ -31,6 +31,7 @@ export {
   trainLanguageModel,
 } from './train.ts';
 export {
+  type ScaleResult,
   type StepResult,
   Trainer,
   type TrainerOptimizer,

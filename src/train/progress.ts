@@ -8,8 +8,12 @@ export interface TrainingProgress {
   readonly loss: number;
   /** Learning rate of the step. */
   readonly lr: number;
-  /** 2-norm of all gradients before clipping. */
+  /** 2-norm of all gradients before clipping; not finite (in JSON null) in a step that was skipped. */
   readonly gradNorm: number;
+  /** Where the loss is scaled: by how much it was in this step. */
+  readonly lossScale?: number;
+  /** Where the loss is scaled: steps skipped so far, since their gradients were not finite. */
+  readonly skippedSteps?: number;
   /** Tokens trained on so far, those without weight among them. */
   readonly tokens: number;
   /** Seconds of training so far, earlier parts of a resumed run among them. */

@@ -1,6 +1,7 @@
 import { badArgument } from '../base/errors.ts';
 import { BatchSampler } from '../data/index.ts';
 import { AdamW } from '../optim/index.ts';
+import type { Precision } from '../tensor/index.ts';
 import type { Corpus, TrainableModel } from './batch.ts';
 import type { Length } from './budget.ts';
 import { Evaluation } from './evaluation.ts';
@@ -25,6 +26,8 @@ export type TrainingOptions = Length & {
   readonly weightDecay?: number;
   /** Highest common 2-norm of the gradients (default 1). */
   readonly clipNorm?: number;
+  /** What products are computed in (default f32; see `autocast`). */
+  readonly precision?: Precision | undefined;
   /** Where sequences may start (default: anywhere). */
   readonly starts?: ArrayLike<number> | undefined;
   /** How much each token counts in the loss (default: all the same). */
@@ -76,7 +79,8 @@ export async function trainLanguageModel(run: TrainingRun): Promise<TrainingResu
   const source = new BatchSampler({ tokens, batch, sequence, seed, starts, weights });
   const schedule = cosineByShare(lr, options.warmup ?? 0.03);
   const optimizer = new AdamW(model.parameters(), { betas, weightDecay, decays: 'matrices' });
-  const trainer = new Trainer({ model, optimizer, batch, sequence, clipNorm });
+  const { precision } = options;
+  const trainer = new Trainer({ model, optimizer, batch, sequence, clipNorm, precision });
   try {
     const evaluation =
       validation && validations > 0

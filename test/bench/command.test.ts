@@ -1,6 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import { runAttention } from '../../src/bench/attention.ts';
 import { BENCHES } from '../../src/bench/benches.ts';
 import { THREAD, WALL } from '../../src/bench/clock.ts';
@@ -8,7 +9,11 @@ import { compilerTimes, importTimes } from '../../src/bench/compile.ts';
 import { runDecode } from '../../src/bench/decode.ts';
 import { withResults } from '../../src/bench/docs.ts';
 import { runElementwise } from '../../src/bench/elementwise.ts';
+import { runFirstToken } from '../../src/bench/first-token.ts';
 import { runGemm } from '../../src/bench/gemm.ts';
+import { runGemmBf16 } from '../../src/bench/gemm-bf16.ts';
+import { runGemv } from '../../src/bench/gemv.ts';
+import { runMachine } from '../../src/bench/machine.ts';
 import {
   flopsPerToken,
   makeTrainingStep,
@@ -35,10 +40,13 @@ describe('the command', () => {
     expect(status).toBe(0);
     for (const { summary } of BENCHES) expect(stdout).toContain(summary);
     expect(BENCHES.map(({ name }) => name)).toEqual([
+      'machine',
       'gemm',
+      'gemv',
       'elementwise',
       'attention',
       'decode',
+      'first-token',
       'compile',
       'train-step',
       'serve',
@@ -48,9 +56,10 @@ describe('the command', () => {
   test.each([
     [
       ['nonsense'],
-      'Allowed choices are gemm, elementwise, attention, decode, compile, train-step, serve, all',
+      'Allowed choices are machine, gemm, gemv, elementwise, attention, decode, first-token, compile, ' +
+        'train-step, serve, all, peers',
     ],
-    [['gemm', '--device', 'toaster'], 'Allowed choices are wasm'],
+    [['gemm', '--device', 'toaster'], 'Allowed choices are cpu, native, wasm'],
     [['gemm', '--rounds', '0'], 'Expected an integer from 1'],
     [['gemm', '--threads', 'many'], 'Expected an integer from 1'],
     [['gemm', '--threads', '2', '--clock', 'thread'], 'the time of one thread'],
@@ -76,7 +85,7 @@ describe('the threads', () => {
   });
 
   test('are one for interpreters', () => {
-    expect(useThreads('interpret', WALL, 4)).toBe(1);
+    expect(useThreads('interpret', WALL, 4)).toEqual({ device: 'interpret', threads: 1 });
   });
 });
 
@@ -96,10 +105,70 @@ describe('the benches', () => {
       'f32 add, 16 KiB',
       'f32 exp, 16 KiB',
       'f32 softmax of rows of 1024, 16 KiB',
+      'f32 rmsnorm of rows of 1024, 16 KiB',
       'f32 sum, 16 KiB',
+      'f32 AdamW update, 16 KiB',
     ]);
-    for (const result of results) expect(Object.keys(result)).toEqual(KEYS);
+    const judged = results.filter(({ bars }) => bars).map((m) => m.case.slice(4, 8));
+    expect(judged).toEqual(['add,', 'soft', 'rmsn', 'Adam']);
+    for (const { value, limit, more } of results) {
+      expect(value).toBeGreaterThan(0);
+      expect(limit).toBeGreaterThan(0);
+      expect(more?.['of reading alone']).toBeGreaterThan(0);
+    }
   });
+
+  test('measure products with one row', async () => {
+    const sizes = { scheme: 'int4-g32', rows: 8, columns: 64, bytes: 2000 } as const;
+    const bars = [{ of: 'limit', atLeast: 0.95 }];
+    const [result] = await Array.fromAsync(runGemv(FAST, [{ ...sizes, bars }]));
+    // As many matrices as have the bytes, whatever their scales are held in.
+    const matrix = (8 * 64 * (result.more?.['bits a weight'] ?? 0)) / 8;
+    const count = Math.ceil(2000 / matrix);
+    expect(result.case).toBe(`int4-g32 [8, 64] times one row, ${count} matrices`);
+    expect(result.bars?.[0].ratio).toBeGreaterThanOrEqual(0);
+  });
+
+  test('measure a product of bf16', async () => {
+    vi.stubEnv('TERSOR_PYTHON', 'no-such-python');
+    const said = vi.spyOn(console, 'error').mockImplementation(() => undefined);
+    const [result] = await Array.fromAsync(runGemmBf16(FAST, 16));
+    expect(result).toMatchObject({ case: 'bf16 16x16x16', unit: 'GFLOP/s' });
+    expect(result.value).toBeGreaterThan(0);
+    said.mockRestore();
+    vi.unstubAllEnvs();
+  });
+
+  test('measure the machine on one thread and on all', async () => {
+    const results = await Array.fromAsync(runMachine({ ...FAST, threads: 2 }, 2 ** 16));
+    const names = ['f32 multiply-adds', 'reading memory', 'copying memory'];
+    for (const threads of [1, 2]) {
+      expect(results.filter((m) => m.threads === threads).map((m) => m.case)).toEqual(names);
+    }
+    for (const { value } of results) expect(value).toBeGreaterThan(0);
+  });
+
+  test('measure from the start of a process to a first token', async () => {
+    vi.stubEnv('XDG_CACHE_HOME', mkdtempSync(join(tmpdir(), 'tersor-bench-')));
+    const config = llamaConfig({
+      vocab_size: 300,
+      hidden_size: 64,
+      intermediate_size: 96,
+      num_hidden_layers: 1,
+      num_attention_heads: 2,
+      max_position_embeddings: 32,
+      tie_word_embeddings: false,
+    });
+    const timing = { ...FAST.timing, rounds: 1 };
+    const options = { ...FAST, timing };
+    const results = await Array.fromAsync(runFirstToken(options, { config, scheme: 'int4-g32' }));
+    expect(results).toHaveLength(1);
+    expect(results[0]).toMatchObject({ case: 'int4-g32 llama, 1 layers, d 64', unit: 'ms' });
+    // A process of Node takes longer than this to write anything at all.
+    expect(results[0].value).toBeGreaterThan(20);
+    rmSync(process.env['XDG_CACHE_HOME'] ?? '', { recursive: true });
+    vi.unstubAllEnvs();
+  }, 60_000);
 
   test('measure attention: time, extra memory, and how they grow', async () => {
     const results = await Array.fromAsync(runAttention(FAST, [8, 16]));

@@ -64,6 +64,36 @@ describe('tersor train', () => {
     expect(losses(again)).toEqual(losses(first));
   });
 
+  test('in mixed precision learns nearly the same, and tells the scale of f16', async () => {
+    const run = async (precision: string) => {
+      const out = join(folder, `precision-${precision}`);
+      const args = ['--steps', '6', '--json', '--out', out, '--precision', precision, ...SMALL];
+      const { code, stdout } = await tersor('train', book, ...args);
+      expect(code).toBe(0);
+      const { train } = JSON.parse(readFileSync(join(out, 'run.json'), 'utf8'));
+      expect(train.precision).toBe(precision);
+      const events = stdout.trim().split('\n');
+      return {
+        last: JSON.parse(events.at(-2) as string),
+        end: JSON.parse(events.at(-1) as string),
+      };
+    };
+    const [f32, bf16, f16] = await Promise.all(['f32', 'bf16', 'f16'].map(run));
+    for (const { last } of [bf16, f16]) {
+      expect(last.loss).not.toBe(f32.last.loss);
+      expect(Math.abs(last.loss / f32.last.loss - 1)).toBeLessThan(0.01);
+    }
+    expect(f16.last).toMatchObject({ lossScale: 65536, skippedSteps: 0 });
+    expect(f16.end).toMatchObject({ skippedSteps: 0 });
+    expect(bf16.last).not.toHaveProperty('lossScale');
+    expect(bf16.end).not.toHaveProperty('skippedSteps');
+    const wrong = await tersor('train', book, '--precision', 'half', ...SMALL);
+    expect(wrong.code).not.toBe(0);
+    expect(wrong.stderr).toContain(
+      'the flags: train.precision is "half"; expected one of f32, bf16, f16',
+    );
+  });
+
   test('ends cleanly at Ctrl-C, with what it has learnt saved', async () => {
     const out = join(folder, 'stopped');
     const args = ['train', book, '--steps', '100000', '--json', '--out', out, ...SMALL];

@@ -2,17 +2,20 @@ import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { WasmDevice } from '../../src/device/index.ts';
 import { KernelBuilder } from '../../src/ir/kernel/builder.ts';
-import { add, constant, LANE } from '../../src/ir/kernel/index-expr.ts';
+import { add, constant, laneAtom } from '../../src/ir/kernel/index-expr.ts';
 import { interpretKernel } from '../../src/ir/kernel/interpret.ts';
 import { printKernel } from '../../src/ir/kernel/print.ts';
+import { WASM_KERNELS } from '../../src/ir/kernel/types.ts';
 import { verifyKernel } from '../../src/ir/kernel/verify.ts';
 import { runOnWasm } from '../support/run-kernel.ts';
+
+const LANE = laneAtom(WASM_KERNELS.lanes);
 
 const devices = [true, false].map((relaxedSimd) => new WasmDevice({ relaxedSimd, threads: 1 }));
 
 /** Sums of products of `pairs` vectors of bytes, from some byte on. */
 function kernelOf(pairs: number, mask: number, first: number) {
-  const b = new KernelBuilder();
+  const b = new KernelBuilder(WASM_KERNELS);
   const [x, y] = ['x', 'y'].map((name) => b.buffer(name, 'i8', 16 * pairs + first, 'in'));
   const out = b.buffer('out', 'i32', 4, 'out');
   const at = (i: number) => constant(16 * i + first);

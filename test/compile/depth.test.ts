@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { overDepth, planDepth } from '../../src/compile/kernels/depth.ts';
 import { KernelBuilder } from '../../src/ir/kernel/builder.ts';
 import { range } from '../../src/ir/kernel/index-expr.ts';
+import { WASM_KERNELS } from '../../src/ir/kernel/types.ts';
 
 describe('depth of a product', () => {
   it('is cut into blocks that hold inner axes whole', () => {
@@ -24,7 +25,7 @@ describe('depth of a product', () => {
         expect(total % depth.inner.reduce((n, size) => n * size, 1)).toBe(0);
         for (const length of [Math.min(depth.block, total), total % depth.block]) {
           if (length === 0) continue;
-          const b = new KernelBuilder();
+          const b = new KernelBuilder(WASM_KERNELS);
           let highest = -1;
           overDepth(b, depth, length, 'serial', [], (step) => {
             // Steps of one turn of the loops come one after the other.

@@ -6,9 +6,12 @@ import {
   type FloatUnaryFn,
 } from '../../src/compile/lower/math/index.ts';
 import { KernelBuilder } from '../../src/ir/kernel/builder.ts';
-import { add, LANE, LANES, mul } from '../../src/ir/kernel/index-expr.ts';
+import { add, laneAtom, mul } from '../../src/ir/kernel/index-expr.ts';
 import { interpretKernel } from '../../src/ir/kernel/interpret.ts';
-import type { Value } from '../../src/ir/kernel/types.ts';
+import { type Value, WASM_KERNELS } from '../../src/ir/kernel/types.ts';
+
+const LANES: number = WASM_KERNELS.lanes;
+const LANE = laneAtom(LANES);
 
 type Fn = FloatUnaryFn | FloatBinaryFn;
 
@@ -26,7 +29,7 @@ function run(
 ): Float32Array {
   const turns = Math.ceil(inputs[0].length / lanes);
   const size = turns * lanes;
-  const b = new KernelBuilder();
+  const b = new KernelBuilder(WASM_KERNELS);
   const ins = inputs.map((_, k) => b.buffer(`x${k}`, 'f32', size, 'in'));
   const out = b.buffer('y', 'f32', size, 'out');
   b.loop(turns, 'thread', [], (i) => {
@@ -280,7 +283,7 @@ describe('of two arguments', () => {
 
 describe('the expansions', () => {
   function operations(fn: Fn): number {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.load(b.buffer('x', 'f32', LANES, 'in'), LANE);
     expand(b, fn, [x, x]);
     const free = new Set(['const', 'splat', 'load', 'bitcast']);
@@ -295,7 +298,7 @@ describe('the expansions', () => {
   });
 
   test('say that they are for f32', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.const('f64', 2);
     expect(() => expandUnary(b, 'exp', x)).toThrow(/exp of f64/);
     expect(() => expandBinary(b, 'pow', x, x)).toThrow(/pow of f64/);

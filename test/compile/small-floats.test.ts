@@ -5,12 +5,15 @@ import { DTYPES } from '../../src/ir/dtype.ts';
 import { decodeFloat, encodeFloat, roundTo, type SmallFloat } from '../../src/ir/float-formats.ts';
 import * as g from '../../src/ir/graph/build.ts';
 import { KernelBuilder } from '../../src/ir/kernel/builder.ts';
-import { add, LANE, LANES, mul } from '../../src/ir/kernel/index-expr.ts';
+import { add, laneAtom, mul } from '../../src/ir/kernel/index-expr.ts';
 import { interpretKernel } from '../../src/ir/kernel/interpret.ts';
-import type { Kernel } from '../../src/ir/kernel/types.ts';
+import { type Kernel, WASM_KERNELS } from '../../src/ir/kernel/types.ts';
 import { tensor } from '../../src/tensor/index.ts';
 import { runGraph } from '../support/run-graph.ts';
 import { runOnWasm } from '../support/run-kernel.ts';
+
+const LANES: number = WASM_KERNELS.lanes;
+const LANE = laneAtom(LANES);
 
 const FORMATS = ['f16', 'bf16', 'f8e4m3', 'f8e5m2'] as const;
 const DEVICES = [
@@ -69,7 +72,7 @@ async function onBoth(
 ) {
   const turns = Math.ceil(input.data.length / lanes);
   const size = turns * lanes;
-  const b = new KernelBuilder();
+  const b = new KernelBuilder(WASM_KERNELS);
   const from = b.buffer('x', input.dtype, size, 'in');
   const to = b.buffer('y', output, size, 'out');
   b.loop(turns, 'thread', [], (i) => {

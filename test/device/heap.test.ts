@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { Heap } from '../../src/device/wasm/heap.ts';
+import { Heap } from '../../src/device/heap.ts';
 
 describe('heap', () => {
   it('never hands out a byte twice and joins what is freed', () => {

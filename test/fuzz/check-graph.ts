@@ -3,6 +3,7 @@ import type { TypedArray } from '../../src/ir/dtype.ts';
 import { sizeOf } from '../../src/ir/shape.ts';
 import { buildGraph, type Recipe } from '../support/random-graph.ts';
 import { firstDifference, numbers, runGraph } from '../support/run-graph.ts';
+import { WIDE_KERNELS } from '../support/wide-kernels.ts';
 
 const EPS = 2 ** -23;
 /** Errors of a chain of sums and products grow with its length. */
@@ -14,6 +15,8 @@ export interface GraphDevices {
   /** The compiler's devices without and with fused multiply-adds. */
   readonly targets: readonly {
     readonly kernels: KernelInterpreter;
+    /** The same by wider vectors. */
+    readonly wide: readonly KernelInterpreter[];
     readonly alone: WasmDevice;
     /** Uses threads always; undefined where there are none. */
     readonly together: WasmDevice | undefined;
@@ -26,6 +29,7 @@ export function graphDevices(threads: number): GraphDevices {
     oracle: new GraphInterpreter(),
     targets: [false, true].map((relaxedSimd) => ({
       kernels: new KernelInterpreter(relaxedSimd),
+      wide: WIDE_KERNELS.map((target) => new KernelInterpreter(relaxedSimd, target)),
       alone: new WasmDevice({ relaxedSimd, threads: 1 }),
       together: threads > 1 ? new WasmDevice({ relaxedSimd, threads, worthThreads: 0 }) : undefined,
     })),
@@ -56,11 +60,14 @@ export async function compareGraph(
     inputs,
     values,
   );
-  const { kernels, alone, together } = targets[seed % 2];
+  const { kernels, wide, alone, together } = targets[seed % 2];
+  const [eight, sixteen] = wide;
   const fused = await run(kernels, true);
   const others = {
     'wasm, fused': await run(alone, true),
     'wasm, unfused': await run(alone, false),
+    'kernels of 8 lanes': await run(eight, true),
+    'kernels of 16 lanes': await run(sixteen, seed % 4 < 2),
     ...(together && { 'wasm with threads': await run(together, true) }),
   };
   outputs.forEach((_, o) => {

@@ -3,13 +3,24 @@ import { describe, expect, test } from 'vitest';
 import type { DType } from '../../src/ir/dtype.ts';
 import { KernelBuilder } from '../../src/ir/kernel/builder.ts';
 import { type KernelCost, kernelCost } from '../../src/ir/kernel/cost.ts';
-import { add, constant, LANE, mul, sub, varIndex, ZERO } from '../../src/ir/kernel/index-expr.ts';
+import {
+  add,
+  constant,
+  laneAtom,
+  mul,
+  sub,
+  varIndex,
+  ZERO,
+} from '../../src/ir/kernel/index-expr.ts';
+import { WASM_KERNELS } from '../../src/ir/kernel/types.ts';
 import { variable } from '../../src/ir/shape.ts';
 import { anyRecipe, buildRecipe } from '../support/random-kernel.ts';
 
+const LANE = laneAtom(WASM_KERNELS.lanes);
+
 /** Reads 4 elements `step` apart in each of n turns, and adds them up. */
 function strided(step: number, masked = false, dtype: DType = 'f32'): KernelCost {
-  const b = new KernelBuilder();
+  const b = new KernelBuilder(WASM_KERNELS);
   const x = b.buffer('x', dtype, 1000, 'in');
   const out = b.buffer('out', 'f32', 4, 'out');
   const n = varIndex(variable('n', 1, 10));
@@ -34,7 +45,7 @@ describe('the cost of a kernel', () => {
   });
 
   test('words are four bytes each, and bytes are multiplied at once', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.buffer('x', 'u8', 32, 'in');
     const out = b.buffer('out', 'i32', 4, 'out');
     const left = b.words(x, ZERO);
@@ -52,7 +63,7 @@ describe('the cost of a kernel', () => {
   });
 
   test('counts a loop that depends on another at its mean', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const out = b.buffer('out', 'f32', 9, 'out');
     b.loop(9, 'serial', [], (i) => {
       b.loop(add(i, 1), 'serial', [], (j) => b.store(out, j, b.const('f32', 1)));
@@ -62,7 +73,7 @@ describe('the cost of a kernel', () => {
 
   test('prefers vectors to single elements', () => {
     const build = (lanes: number) => {
-      const b = new KernelBuilder();
+      const b = new KernelBuilder(WASM_KERNELS);
       const x = b.buffer('x', 'f32', 64, 'in');
       const out = b.buffer('out', 'f32', 64, 'out');
       b.loop(64 / lanes, 'serial', [], (i) => {

@@ -10,8 +10,7 @@ import {
   evaluateIndex,
   hasLane,
   type Index,
-  LANE,
-  LANES,
+  laneAtom,
   laneStep,
   mod,
   mul,
@@ -21,8 +20,12 @@ import {
   upperBound,
   varIndex,
 } from '../../src/ir/kernel/index-expr.ts';
+import { WASM_KERNELS } from '../../src/ir/kernel/types.ts';
 import { largest, proveNonNegative, smallest } from '../../src/ir/kernel/verify-bounds.ts';
 import { variable } from '../../src/ir/shape.ts';
+
+const LANES: number = WASM_KERNELS.lanes;
+const LANE = laneAtom(LANES);
 
 /** What an index means, written as it is read, without any simplification. */
 type Spec =

@@ -8,7 +8,7 @@ import {
   atomIndex,
   constant,
   div,
-  LANE,
+  laneAtom,
   mod,
   mul,
   sub,
@@ -17,10 +17,17 @@ import {
 } from '../../src/ir/kernel/index-expr.ts';
 import { interpretKernel } from '../../src/ir/kernel/interpret.ts';
 import { fma32, fma64 } from '../../src/ir/kernel/interpret-fma.ts';
-import type { Kernel, Value, ValueDType } from '../../src/ir/kernel/types.ts';
+import {
+  type Kernel,
+  type Value,
+  type ValueDType,
+  WASM_KERNELS,
+} from '../../src/ir/kernel/types.ts';
 import { verifyKernel } from '../../src/ir/kernel/verify.ts';
 import { variable } from '../../src/ir/shape.ts';
 import { interestingValues } from '../support/random-kernel.ts';
+
+const LANE = laneAtom(WASM_KERNELS.lanes);
 
 const F32 = [...interestingValues('f32'), 1.1754942e-38, 3.4028235e38, 0.1, -0.5, 1.5, 2.5];
 const F64 = [...interestingValues('f64'), 2.5, -0.5, 1.7976931348623157e308];
@@ -48,7 +55,7 @@ function mapColumns(
 ): number[] {
   const count = columns[0].length;
   const results = [1, 4].map((lanes) => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const inputs = columns.map((_, i) => b.buffer(`x${i}`, from, count, 'in'));
     const out = b.buffer('out', to, count, 'out');
     const whole = Math.floor(count / lanes);
@@ -277,7 +284,7 @@ describe('other values', () => {
   });
 
   test('pack, lane and splat move values', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.buffer('x', 'i32', 4, 'in');
     const out = b.buffer('out', 'i32', 8, 'out');
     const v = b.load(x, LANE);
@@ -289,7 +296,7 @@ describe('other values', () => {
   });
 
   test('shuffle takes lanes of two vectors', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.buffer('x', 'i32', 8, 'in');
     const out = b.buffer('out', 'i32', 4, 'out');
     b.store(out, LANE, b.shuffle(b.load(x, LANE), b.load(x, add(LANE, 4)), [6, 0, 3, 4]));
@@ -299,7 +306,7 @@ describe('other values', () => {
   });
 
   test('words are bytes as they lie, and byteDot multiplies them', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.buffer('x', 'i8', 20, 'in');
     const y = b.buffer('y', 'u8', 16, 'in');
     const out = b.buffer('out', 'i32', 8, 'out');
@@ -320,7 +327,7 @@ describe('other values', () => {
   });
 
   test('index gives base + step x lane as i32, of any atoms', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const n = varIndex(variable('n', 0, 100));
     const out = b.buffer('out', 'i32', 20, 'out');
     b.loop(5, 'serial', [], (i) => {
@@ -348,7 +355,7 @@ describe('memory', () => {
   test.each(Object.keys(DTYPES) as DType[])('%s is widened and narrowed', (dtype) => {
     const kind = valueDType(dtype);
     const source = VALUES[kind];
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.buffer('x', kind, source.length, 'in');
     const narrow = b.buffer('narrow', dtype, source.length, 'out');
     const wide = b.buffer('wide', kind, source.length, 'out');
@@ -371,7 +378,7 @@ describe('memory', () => {
   });
 
   test('any byte but 0 is true, and true is stored as 1', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.buffer('x', 'bool', 3, 'in');
     const out = b.buffer('out', 'bool', 3, 'out');
     b.loop(3, 'serial', [], (i) => b.store(out, i, b.load(x, i)));
@@ -379,7 +386,7 @@ describe('memory', () => {
   });
 
   test('a failing mask reads and writes nothing', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.buffer('x', 'f32', 4, 'in');
     const out = b.buffer('out', 'f32', 6, 'out');
     b.loop(6, 'serial', [], (i) => {
@@ -392,7 +399,7 @@ describe('memory', () => {
   });
 
   test('vectors are read by any step', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.buffer('x', 'i32', 16, 'in');
     const out = b.buffer('out', 'i32', 16, 'out');
     [1, 3, -1, 0].forEach((step, i) => {
@@ -406,13 +413,13 @@ describe('memory', () => {
   });
 
   test('what a local held before is garbage', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const out = b.buffer('out', 'f32', 2, 'out');
     const local = b.buffer('local', 'bf16', 2, 'local');
     b.store(local, ZERO, b.const('f32', 3));
     b.loop(2, 'serial', [], (i) => b.store(out, i, b.load(local, i)));
     expect(run(b, [new Float32Array(2)])).toEqual([3, Number.NaN]);
-    const c = new KernelBuilder();
+    const c = new KernelBuilder(WASM_KERNELS);
     const result = c.buffer('out', 'i32', 1, 'out');
     c.store(result, ZERO, c.load(c.buffer('local', 'i32', 1, 'local'), ZERO));
     expect(run(c, [new Int32Array(1)])).not.toEqual([0]);
@@ -421,7 +428,7 @@ describe('memory', () => {
 
 describe('loops', () => {
   test('carry values that may change places', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const out = b.buffer('out', 'i32', 2, 'out');
     const [x, y] = b.loop(
       varIndex(variable('n', 0, 9)),
@@ -444,7 +451,7 @@ describe('loops', () => {
   });
 
   test('may end where an outer loop says', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const out = b.buffer('out', 'i32', 4, 'out');
     b.loop(4, 'thread', [], (i) => {
       const [sum] = b.loop(add(i, 1), 'reduce', [b.const('i32', 0)], (j, [acc]) => [
@@ -458,7 +465,7 @@ describe('loops', () => {
 
 describe('checked indices', () => {
   function gather(): Kernel {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const at = b.buffer('at', 'i32', 5, 'in');
     const x = b.buffer('x', 'i32', 3, 'in');
     const out = b.buffer('out', 'i32', 5, 'out');
@@ -491,7 +498,7 @@ describe('checked indices', () => {
 
 describe('what is refused', () => {
   test('an access outside its buffer, with the place', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const out = b.buffer('out', 'f32', 12, 'out');
     b.loop(2, 'serial', [], (i) => {
       b.loop(3, 'serial', [], (j) => {
@@ -506,7 +513,7 @@ describe('what is refused', () => {
   });
 
   test('arguments that do not fit', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.buffer('x', 'f32', 4, 'out');
     b.loop(varIndex(variable('n', 1, 4)), 'serial', [], (i) => {
       b.store(x, i, b.const('f32', 1));
@@ -525,7 +532,7 @@ describe('what is refused', () => {
   });
 
   test('a loop atom outside its loop', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const out = b.buffer('out', 'f32', 4, 'out');
     b.store(out, ZERO, b.const('f32', 1));
     const kernel = b.build('lost');

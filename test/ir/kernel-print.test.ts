@@ -4,7 +4,7 @@ import { KernelBuilder } from '../../src/ir/kernel/builder.ts';
 import {
   add,
   constant,
-  LANE,
+  laneAtom,
   mod,
   mul,
   sub,
@@ -13,9 +13,11 @@ import {
 } from '../../src/ir/kernel/index-expr.ts';
 import { interpretKernel } from '../../src/ir/kernel/interpret.ts';
 import { kernelKey, printKernel } from '../../src/ir/kernel/print.ts';
-import type { Kernel, ValueDType } from '../../src/ir/kernel/types.ts';
+import { type Kernel, type ValueDType, WASM_KERNELS } from '../../src/ir/kernel/types.ts';
 import { variable } from '../../src/ir/shape.ts';
 import { anyRecipe, buildRecipe, type Form, recipeArguments } from '../support/random-kernel.ts';
+
+const LANE = laneAtom(WASM_KERNELS.lanes);
 
 interface Choices {
   readonly names?: readonly [string, string, string, string];
@@ -32,7 +34,7 @@ interface Choices {
 function gather(choices: Choices = {}): Kernel {
   const { names = ['gather', 'x', 'at', 'n'], waste = 0, size = 40, max = 9 } = choices;
   const { what = 'rows', other = 0, kind = 'serial' } = choices;
-  const b = new KernelBuilder();
+  const b = new KernelBuilder(WASM_KERNELS);
   for (let i = 0; i < waste; i++) {
     try {
       // A build that fails half-way leaves its numbers used.
@@ -64,7 +66,7 @@ function gather(choices: Choices = {}): Kernel {
 
 describe('the printer', () => {
   test('shows one statement a line, numbered in order', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.buffer('x', 'f32', 64, 'in');
     const y = b.buffer('y', 'bf16', 64, 'out');
     const n = varIndex(variable('n', 1, 8));
@@ -100,7 +102,7 @@ describe('the printer', () => {
   });
 
   test('shows each kind of value', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const out = b.buffer('out', 'i32', 8, 'out');
     const local = b.buffer('scratch', 'u8', 8, 'local');
     const one = b.const('f32', 1.5);
@@ -160,7 +162,7 @@ describe('the printer', () => {
 
   test('keeps constants apart to the last bit', () => {
     const keyOf = (dtype: ValueDType, value: number) => {
-      const b = new KernelBuilder();
+      const b = new KernelBuilder(WASM_KERNELS);
       b.store(b.buffer('out', dtype, 1, 'out'), ZERO, b.const(dtype, value));
       return kernelKey(b.build('constant'));
     };

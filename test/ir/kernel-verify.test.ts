@@ -6,7 +6,7 @@ import {
   atomIndex,
   constant,
   type Index,
-  LANE,
+  laneAtom,
   mul,
   range,
   sub,
@@ -15,10 +15,18 @@ import {
 } from '../../src/ir/kernel/index-expr.ts';
 import { interpretKernel } from '../../src/ir/kernel/interpret.ts';
 import { operandsOf } from '../../src/ir/kernel/operands.ts';
-import type { Kernel, Loop, Statement, Value } from '../../src/ir/kernel/types.ts';
+import {
+  type Kernel,
+  type Loop,
+  type Statement,
+  type Value,
+  WASM_KERNELS,
+} from '../../src/ir/kernel/types.ts';
 import { verifyKernel } from '../../src/ir/kernel/verify.ts';
 import { variable } from '../../src/ir/shape.ts';
 import { anyRecipe, buildRecipe, type Form, recipeArguments } from '../support/random-kernel.ts';
+
+const LANE = laneAtom(WASM_KERNELS.lanes);
 
 /** Changes a part of a kernel in place, as only a defect could. */
 function change<T extends object>(part: T, fields: Partial<Record<keyof T, unknown>>): void {
@@ -40,7 +48,7 @@ function ofKind<K extends Statement['kind']>(kernel: Kernel, kind: K) {
 
 /** Rows of a vector kernel with a masked load, a reduction, a tail and a gather. */
 function sample(): Kernel {
-  const b = new KernelBuilder();
+  const b = new KernelBuilder(WASM_KERNELS);
   const n = varIndex(variable('n', 1, 10));
   const x = b.buffer('x', 'f32', 12, 'in');
   const at = b.buffer('at', 'i32', 4, 'in');
@@ -314,13 +322,13 @@ describe('the verifier', () => {
     ],
   ];
   test.each(types)('refuses %s', (_, make, message) => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     make(b);
     expect(() => verifyKernel(b.build('types'))).toThrow(message);
   });
 
   test('takes a mask for what it implies: a padded image', () => {
-    const b = new KernelBuilder();
+    const b = new KernelBuilder(WASM_KERNELS);
     const x = b.buffer('x', 'f32', 35, 'in');
     const out = b.buffer('out', 'f32', 1, 'out');
     b.loop(9, 'serial', [], (i) => {

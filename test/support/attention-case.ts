@@ -1,3 +1,4 @@
+import * as fc from 'fast-check';
 import type { TypedArray } from '../../src/ir/dtype.ts';
 import * as g from '../../src/ir/graph/build.ts';
 import { gradientGraph } from '../../src/ir/graph/gradient.ts';
@@ -34,6 +35,49 @@ export interface AttentionCase {
   /** Keys lie in blocks of this size. */
   readonly block?: number;
 }
+
+/** Sizes around the borders of tiles (4 rows, 8 and 32 keys, blocks of 64 rows). */
+const size = fc.constantFrom(1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 47, 63, 64, 65, 70);
+const width = fc.oneof(fc.integer({ min: 1, max: 80 }), fc.constantFrom(4, 8, 32, 64));
+
+export const anyAttentionCase: fc.Arbitrary<AttentionCase> = fc
+  .record({
+    batch: fc.integer({ min: 1, max: 2 }),
+    kvHeads: fc.constantFrom(1, 2, 8),
+    group: fc.constantFrom(1, 1, 2, 3),
+    queries: size,
+    keys: size,
+    depth: width,
+    width,
+    causal: fc.boolean(),
+    window: fc.option(fc.integer({ min: 1, max: 40 }), { nil: undefined }),
+    softcap: fc.option(fc.constantFrom(1.5, 20), { nil: undefined }),
+    scale: fc.option(fc.constantFrom(0.25, 0.7), { nil: undefined }),
+    mask: fc.option(fc.constantFrom('bool' as const, 'float' as const, 'keys' as const), {
+      nil: undefined,
+      freq: 1,
+    }),
+    place: fc.nat({ max: 70 }),
+    offsetIs: fc.constantFrom('none', 'number', 'scalar', 'batch', 'var'),
+    keyRoom: fc.option(fc.constantFrom(0, 1, 30), { nil: undefined, freq: 1 }),
+    block: fc.option(fc.constantFrom(1, 3, 8, 16), { nil: undefined, freq: 1 }),
+  })
+  .map(({ window, place, offsetIs, keyRoom, block, ...rest }) => ({
+    ...rest,
+    ...(rest.causal && window ? { window } : {}),
+    ...(rest.causal && offsetIs !== 'none'
+      ? { offset: [place % (rest.keys + 1), (place * 3) % (rest.keys + 1)], offsetIs }
+      : {}),
+    // A mask cannot be cut to a symbolic size here.
+    ...(keyRoom !== undefined && !rest.mask ? { keyRoom: rest.keys + keyRoom } : {}),
+    ...(block ? { block } : {}),
+  }))
+  .map((c) => {
+    const { offset } = c as AttentionCase;
+    if (!Array.isArray(offset)) return c as AttentionCase;
+    const count = (c as AttentionCase).offsetIs === 'batch' ? c.batch : 1;
+    return { ...c, offset: offset.slice(0, count) } as AttentionCase;
+  });
 
 export interface AttentionGraph {
   readonly inputs: g.BufferNode[];

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { arrayClass, type DType, type TypedArray } from '../../src/ir/dtype.ts';
 import { decodeFloat, encodeFloat, isSmallFloat } from '../../src/ir/float-formats.ts';
-import { eachLane, KernelBuilder, valueDType } from '../../src/ir/kernel/builder.ts';
+import { KernelBuilder, valueDType } from '../../src/ir/kernel/builder.ts';
 import {
   add,
   atLane,
@@ -9,20 +9,21 @@ import {
   div,
   hasLane,
   type Index,
-  LANE,
   mod,
   mul,
   sub,
   varIndex,
   ZERO,
 } from '../../src/ir/kernel/index-expr.ts';
-import type {
-  BinaryFn,
-  Buffer,
-  CompareFn,
-  Kernel,
-  UnaryFn,
-  Value,
+import {
+  type BinaryFn,
+  type Buffer,
+  type CompareFn,
+  type Kernel,
+  type KernelTarget,
+  type UnaryFn,
+  type Value,
+  WASM_KERNELS,
 } from '../../src/ir/kernel/types.ts';
 import { type Dim, maxDim, type Var, variable } from '../../src/ir/shape.ts';
 
@@ -276,17 +277,18 @@ function dimIndex(dim: Dim): Index {
 }
 
 class RecipeBuilder {
-  readonly #b = new KernelBuilder();
+  readonly #b: KernelBuilder;
   readonly #recipe: Recipe;
   readonly #form: Form;
   readonly #inputs: readonly { readonly data: Buffer; readonly indices: Buffer | undefined }[];
   readonly #output: Buffer;
   readonly #local: Buffer | undefined;
 
-  constructor(recipe: Recipe, form: Form) {
+  constructor(recipe: Recipe, form: Form, target: KernelTarget) {
     this.#recipe = recipe;
     this.#form = form;
-    const b = this.#b;
+    const b = new KernelBuilder(target);
+    this.#b = b;
     this.#inputs = recipe.inputs.map((input, i) => {
       const data = b.buffer(`x${i}`, input.dtype, extentOf(recipe, input).size, 'in');
       const gathered = input.access.kind === 'gathered';
@@ -311,20 +313,21 @@ class RecipeBuilder {
 
   #columns(element: (column: Index, mask: readonly Index[]) => void): void {
     const columns = dimIndex(this.#recipe.columns);
-    const whole = div(columns, 4);
+    const { lanes, laneIndex } = this.#b;
+    const whole = div(columns, lanes);
     switch (this.#form) {
       case 'scalar':
         this.#b.loop(columns, 'serial', [], (i) => element(i, []));
         return;
       case 'vector':
-        this.#b.loop(whole, 'serial', [], (i) => element(add(mul(i, 4), LANE), []));
-        this.#b.loop(sub(columns, mul(whole, 4)), 'serial', [], (i) =>
-          element(add(mul(whole, 4), i), []),
+        this.#b.loop(whole, 'serial', [], (i) => element(add(mul(i, lanes), laneIndex), []));
+        this.#b.loop(sub(columns, mul(whole, lanes)), 'serial', [], (i) =>
+          element(add(mul(whole, lanes), i), []),
         );
         return;
       case 'masked':
-        this.#b.loop(div(add(columns, 3), 4), 'serial', [], (i) => {
-          const column = add(mul(i, 4), LANE);
+        this.#b.loop(div(add(columns, lanes - 1), lanes), 'serial', [], (i) => {
+          const column = add(mul(i, lanes), laneIndex);
           element(column, [sub(sub(columns, 1), column)]);
         });
         return;
@@ -413,7 +416,7 @@ class RecipeBuilder {
       const at = position(recipe, place);
       if (!hasLane(at)) return gather(at, place.mask);
       return b.pack(
-        eachLane((l) =>
+        this.#b.eachLane((l) =>
           gather(
             atLane(at, l),
             place.mask.map((m) => atLane(m, l)),
@@ -438,8 +441,12 @@ class RecipeBuilder {
 }
 
 /** The kernel of a recipe in one of its forms. */
-export function buildRecipe(recipe: Recipe, form: Form): Kernel {
-  return new RecipeBuilder(recipe, form).build();
+export function buildRecipe(
+  recipe: Recipe,
+  form: Form,
+  target: KernelTarget = WASM_KERNELS,
+): Kernel {
+  return new RecipeBuilder(recipe, form, target).build();
 }
 
 /** A small generator of our own: the same seed gives the same data everywhere. */

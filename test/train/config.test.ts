@@ -27,6 +27,7 @@ describe('checkSettings', () => {
     [{ train: { batch: 'eight' } }, 'train.batch is "eight"; expected an integer >= 1'],
     [{ train: { seed: -1 } }, 'train.seed is -1; expected an integer from 0 to 4294967295'],
     [{ train: { clipNorm: 0 } }, 'train.clipNorm is 0; expected a number > 0, or null'],
+    [{ train: { precision: 'fp16' } }, 'train.precision is "fp16"; expected one of f32, bf16, f16'],
     [{ model: { arch: 'lama' } }, 'model.arch is "lama"; expected one of llama, gpt2'],
     [{ data: { path: [] } }, 'data.path is []; expected a path or a list of paths'],
     [{ data: { validation: 2 } }, 'data.validation is 2; expected a share from 0 to 0.9, or paths'],
@@ -78,6 +79,11 @@ describe('readRunFile', () => {
       'no.yaml" could not be read',
     );
   });
+});
+
+test('precision is f32 where nothing is said, and stands in what is resolved', () => {
+  expect(resolveRun(LEAST).train.precision).toBe('f32');
+  expect(resolveRun({ ...LEAST, train: { precision: 'bf16' } }).train.precision).toBe('bf16');
 });
 
 test('overlay keeps what is not said above', () => {

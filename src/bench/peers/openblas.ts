@@ -1,9 +1,5 @@
-import { createRequire } from 'node:module';
-
-/** The little of koffi's interface that is needed; koffi is not there in an installed package. */
-interface Koffi {
-  load(path: string): { func(declaration: string): (...values: unknown[]) => unknown };
-}
+import { AbsentPeer } from './absent.ts';
+import { koffi, type NativeLibrary } from './koffi.ts';
 
 /** Sizes of a product, and which operand lies in memory transposed. */
 export interface Product {
@@ -26,10 +22,13 @@ const ROW_MAJOR = 101;
 const NO_TRANSPOSE = 111;
 const TRANSPOSE = 112;
 
-/** OpenBLAS through koffi, or undefined where either is not installed. */
-export function openOpenBlas(threads = 1): OpenBlas | undefined {
+/**
+ * OpenBLAS through koffi.
+ *
+ * @throws AbsentPeer where either is not installed
+ */
+export function openOpenBlas(threads = 1): OpenBlas {
   const library = firstLibrary();
-  if (!library) return undefined;
   library.func('void openblas_set_num_threads(int threads)')(threads);
   const version = String(library.func('const char *openblas_get_config()')()).trim();
   const sgemm = library.func(
@@ -54,19 +53,19 @@ function part(array: Float32Array, index: number, size: number): Float32Array {
   return array.subarray(index * size, (index + 1) * size);
 }
 
-function firstLibrary(): ReturnType<Koffi['load']> | undefined {
-  let koffi: Koffi;
-  try {
-    koffi = createRequire(import.meta.url)('koffi') as Koffi;
-  } catch {
-    return undefined;
-  }
+function firstLibrary(): NativeLibrary {
+  const native = koffi();
+  if (!native) throw new AbsentPeer('openblas', 'koffi is not installed', 'npm ci installs it');
   for (const name of NAMES) {
     try {
-      return koffi.load(name);
+      return native.load(name);
     } catch {
       // Not under this name.
     }
   }
-  return undefined;
+  throw new AbsentPeer(
+    'openblas',
+    `there is no ${NAMES[0]}`,
+    'apt install libopenblas0-pthread, or what your system calls it',
+  );
 }

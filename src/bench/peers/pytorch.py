@@ -1,8 +1,8 @@
 """Trains a llama with PyTorch on the CPU, so many steps at a time as it is asked for.
 
-Called by pytorch.ts with one argument, JSON: sizes, threads, compile. Writes a line of JSON when it
-is warm; then for each line with a number of steps, one with the seconds they took: by the clock on
-the wall, and in processor time of the thread.
+Called by pytorch.ts with one argument, JSON: sizes, threads, compile, precision. Writes a line of
+JSON when it is warm; then for each line with a number of steps, one with the seconds they took: by
+the clock on the wall, and in processor time of the thread.
 """
 
 import json
@@ -95,7 +95,8 @@ INPUTS, TARGETS = tokens(0), tokens(1)
 
 
 def step():
-    loss = loss_of(INPUTS, TARGETS)
+    with torch.autocast("cpu", torch.bfloat16, enabled=options["precision"] == "bf16"):
+        loss = loss_of(INPUTS, TARGETS)
     loss.backward()
     optimizer.step()
     optimizer.zero_grad()

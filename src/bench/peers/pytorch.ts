@@ -1,25 +1,25 @@
-import { spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Clock } from '../clock.ts';
-import type { Contestant } from '../harness.ts';
+import type { Precision } from '../../tensor/index.ts';
 import type { Reference } from '../reference-model.ts';
+import { AbsentPeer } from './absent.ts';
+import { type Child, startChild } from './child.ts';
 
-const SCRIPT = fileURLToPath(new URL('pytorch.py', import.meta.url));
+export const PYTORCH = 'pytorch';
+export const COMPILED = 'pytorch compiled';
+
+const script = (name: string) => fileURLToPath(new URL(name, import.meta.url));
+
+/** Seconds until a matrix product is ready: the time of an import. */
+const PATIENCE = 60;
 
 export interface PyTorchOptions {
   readonly threads: number;
+  /** bf16 is torch.autocast; weights and optimiser stay f32. */
+  readonly precision: Precision;
   /** Whether the model goes through torch.compile. */
   readonly compile: boolean;
   /** How long the first step may take, compilation included. */
   readonly patienceSeconds: number;
-}
-
-export interface PyTorch {
-  readonly contestant: Contestant;
-  readonly parameters: number;
-  readonly version: string;
-  readonly close: () => void;
 }
 
 /** The Python to look in for PyTorch: TERSOR_PYTHON, else python3. */
@@ -27,14 +27,25 @@ function python(): string {
   return process.env['TERSOR_PYTHON'] || 'python3';
 }
 
+async function open(name: string, file: string, options: object, patienceSeconds: number) {
+  const args = [script(file), JSON.stringify(options)];
+  try {
+    return await startChild({ command: python(), args, patienceSeconds });
+  } catch (error) {
+    const remedy = 'set TERSOR_PYTHON to a Python that has torch (pip install torch)';
+    throw new AbsentPeer(name, `${python()}: ${(error as Error).message}`, remedy);
+  }
+}
+
 /**
- * The training step in PyTorch, in a process of its own that sleeps between its turns. Undefined
- * where there is no Python with PyTorch, or where it is not ready in time.
+ * The training step in PyTorch, in a process of its own. It tells `parameters` and `version`.
+ *
+ * @throws AbsentPeer where there is no Python with PyTorch, or where it is not ready in time
  */
-export async function openPyTorch(
+export function openPyTorch(
   { config, batch, time }: Reference,
-  { threads, compile, patienceSeconds }: PyTorchOptions,
-): Promise<PyTorch | undefined> {
+  { threads, precision, compile, patienceSeconds }: PyTorchOptions,
+): Promise<Child> {
   const options = {
     hidden: config.hidden_size,
     intermediate: config.intermediate_size,
@@ -45,40 +56,23 @@ export async function openPyTorch(
     time,
     threads,
     compile,
+    precision,
   };
-  const child = spawn(python(), [SCRIPT, JSON.stringify(options)], {
-    stdio: ['pipe', 'pipe', 'ignore'],
-  });
-  const ended = new Promise<undefined>((resolve) => {
-    child.on('error', () => resolve(undefined));
-    child.on('close', () => resolve(undefined));
-  });
-  // A process that has ended is noticed by its silence, not by the pipe that it left.
-  child.stdin.on('error', () => undefined);
-  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
-  const answer = async (): Promise<Record<string, unknown> | undefined> => {
-    const line = await Promise.race([lines.next(), ended]);
-    return line && !line.done ? JSON.parse(line.value) : undefined;
-  };
-  const timer = setTimeout(() => child.kill(), patienceSeconds * 1000);
-  const ready = await answer();
-  clearTimeout(timer);
-  if (!ready) {
-    child.kill();
-    return undefined;
-  }
-  const run = async (count: number, clock: Clock): Promise<number> => {
-    child.stdin.write(`${count}\n`);
-    const done = await answer();
-    if (!done) throw new Error('PyTorch ended in the middle of a run');
-    return Number(done[clock.name]);
-  };
-  const name = compile ? 'pytorch compiled' : 'pytorch';
-  return {
-    contestant: { name, run },
-    parameters: Number(ready['parameters']),
-    version: String(ready['version']),
-    // Without further orders the script comes to its end.
-    close: () => child.stdin.end(),
-  };
+  return open(compile ? COMPILED : PYTORCH, 'pytorch.py', options, patienceSeconds);
+}
+
+export interface PyTorchMatmul {
+  /** Rows and columns of both matrices. */
+  readonly size: number;
+  readonly dtype: 'float32' | 'bfloat16';
+  readonly threads: number;
+}
+
+/**
+ * A square matrix product in PyTorch, in a process of its own.
+ *
+ * @throws AbsentPeer likewise
+ */
+export function openPyTorchMatmul(options: PyTorchMatmul): Promise<Child> {
+  return open(PYTORCH, 'pytorch_matmul.py', options, PATIENCE);
 }

@@ -29,6 +29,7 @@ Examples:
   tersor train book.txt --depth 4 --tokenizer bpe
   tersor train run.yaml --lr 0.001               a run as a file; flags override it
   tersor train chat.jsonl --from my-model --lora 8
+  tersor train book.txt --precision bf16         mixed precision; what is saved is f32
   tersor train --resume runs/book                go on from the newest checkpoint
 
 A run is a JSON or YAML file with the keys model, tokenizer, data, train, optimizer, schedule, lora,
@@ -57,6 +58,7 @@ async function train(files: string[], flags: TrainFlags, signal: AbortSignal): P
       : await startLivePage(flags.live === true ? 0 : flags.live);
   if (live) announce(live, json);
   let end: RunEnd = 'failed';
+  let skipped: number | undefined;
   const outcome = await runTraining({
     config,
     resume: flags.resume !== undefined,
@@ -68,6 +70,7 @@ async function train(files: string[], flags: TrainFlags, signal: AbortSignal): P
     },
     onProgress: (progress) => {
       view.update(progress);
+      skipped = progress.skippedSteps;
       live?.update(progress);
     },
     warn: (message) => {
@@ -84,7 +87,7 @@ async function train(files: string[], flags: TrainFlags, signal: AbortSignal): P
       view.end();
       await live?.end(end);
     });
-  await report(outcome, json, signal);
+  await report(outcome, skipped, json, signal);
   outcome.prepared.model.dispose();
 }
 
@@ -130,26 +133,35 @@ function freeFolder(file: string | undefined, taken: boolean): string {
   }
 }
 
-function introduction(about: RunAbout, { data }: RunConfig): string {
+function introduction(about: RunAbout, { data, train: { precision } }: RunConfig): string {
   const { vocabulary, parameters, trainable, memory, out, from } = about;
   const { train: counts, validation } = about.data;
   const tokens = counts.tokens + (validation?.tokens ?? 0);
   const names = data.path.map((path) => basename(path)).join(', ');
   const skipped = counts.skipped === 0 ? '' : ` (${counts.skipped} bad lines left out)`;
   const part = trainable === parameters ? '' : `, of which ${trainable} are trained`;
+  const mixed = precision === 'f32' ? '' : `, with products in ${precision}`;
   const resumed = from.step === 0 ? '' : `\nIt goes on after step ${from.step}.`;
   return (
     `${names}: ${tokens} tokens${skipped}, ${vocabulary} different; ` +
-    `a model of ${parameters} parameters${part}\n` +
+    `a model of ${parameters} parameters${part}${mixed}\n` +
     `It takes ${describeMemory(memory)}; all is kept in ${out}.${resumed}`
   );
 }
 
-async function report(outcome: RunOutcome, json: boolean, signal: AbortSignal): Promise<void> {
+/** @param skipped steps whose scaled gradients were not finite, where there is a scale */
+async function report(
+  outcome: RunOutcome,
+  skipped: number | undefined,
+  json: boolean,
+  signal: AbortSignal,
+): Promise<void> {
   const { prepared, step, seconds, validationLoss, aborted, out } = outcome;
   if (json) {
     const { loss, tokens } = outcome;
-    printJson('result', { steps: step, tokens, seconds, loss, validationLoss, aborted, out });
+    const scaled = skipped === undefined ? {} : { skippedSteps: skipped };
+    const result = { steps: step, tokens, seconds, loss, validationLoss, aborted, out, ...scaled };
+    printJson('result', result);
   }
   if (aborted) {
     const kept = `the model so far is saved in ${out}: go on by tersor train --resume ${out}`;
@@ -161,7 +173,8 @@ async function report(outcome: RunOutcome, json: boolean, signal: AbortSignal): 
   if (json) return;
   const measured =
     validationLoss === undefined ? '' : `, validation loss ${validationLoss.toFixed(3)}`;
-  console.log(`${step} steps in ${clock(seconds)}${measured}; saved in ${out}\n`);
+  const left = skipped ? `, ${skipped} of them skipped while the scale of the loss was found` : '';
+  console.log(`${step} steps${left} in ${clock(seconds)}${measured}; saved in ${out}\n`);
   const { tokenizer } = prepared;
   if (tokenizer.hasChat) {
     console.log(`Talk with it: tersor generate ${out} --chat`);

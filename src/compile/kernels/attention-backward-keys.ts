@@ -1,28 +1,16 @@
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import {
-  add,
-  constant,
-  div,
-  type Index,
-  LANES,
-  mul,
-  sub,
-  ZERO,
-} from '../../ir/kernel/index-expr.ts';
+import { add, constant, div, type Index, mul, sub, ZERO } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
 import { maxDim, sizeOf } from '../../ir/shape.ts';
 import type { ExpressionLowering } from '../lower/expression.ts';
 import { AttentionOperands, AttentionReader } from './attention-operands.ts';
 import { Recompute, writeRow } from './attention-recompute.ts';
 import { blockingOf, panelsSeen, type QueryRange, whenVisible } from './attention-scores.ts';
-import { accumulate, fill, padded, stepsUpTo, vectorsFor } from './attention-tiles.ts';
+import { accumulate, fill, padded, stepsUpTo, TILE, tiled, vectorsFor } from './attention-tiles.ts';
 import type { CallResult } from './call-template.ts';
 
 /** Rows that are held at once against a tile of keys. */
 const CHUNK = 32;
-/** Rows, and keys, of a register tile. */
-const TILE = 4;
-
 /** Key heads from which on one kernel for all gradients keeps threads busy. */
 const MANY_HEADS = 8;
 /** Floats of the unfinished dq of one key head: 256 KiB stay in the second-level cache. */
@@ -30,10 +18,10 @@ const FEW_SUMS = 2 ** 16;
 
 /** Rows of each head that dq waits for: all queries, in whole chunks. */
 const rowsHeld = ({ queries }: AttentionOperands) =>
-  Math.ceil(padded(maxDim(queries)) / chunkRows(queries)) * chunkRows(queries);
+  Math.ceil(tiled(maxDim(queries)) / chunkRows(queries)) * chunkRows(queries);
 
 const chunkRows = (queries: AttentionOperands['queries']) =>
-  Math.min(CHUNK, padded(maxDim(queries)));
+  Math.min(CHUNK, tiled(maxDim(queries)));
 
 /**
  * Whether dq, dk and dv are computed together, from weights computed once: a piece of the work is
@@ -41,7 +29,7 @@ const chunkRows = (queries: AttentionOperands['queries']) =>
  */
 export function gradientsTogether(operands: AttentionOperands): boolean {
   const { lead, kvHeads, group, depth } = operands;
-  const sums = group * rowsHeld(operands) * padded(depth);
+  const sums = group * rowsHeld(operands) * tiled(depth);
   return sizeOf(lead) * kvHeads >= MANY_HEADS && sums <= FEW_SUMS;
 }
 
@@ -102,7 +90,7 @@ class KeyGradients {
     const find = (name: string) => results.find((r) => r.call.arg.name === name);
     const byKeys = (name: string, columns: number, right: Buffer) => {
       const result = find(name);
-      const sums = (): Buffer => local(`sums ${name}`, keys * padded(columns));
+      const sums = (): Buffer => local(`sums ${name}`, keys * padded(b, columns));
       const factors = (): Buffer => local(`factors ${name}`, rows * keys);
       return result && { ...result, columns, right, sums: sums(), factors: factors() };
     };
@@ -115,10 +103,10 @@ class KeyGradients {
     this.#dk = byKeys('attention.dk', depth, recompute.q);
     this.#dv = byKeys('attention.dv', width, recompute.upstream);
     const dq = find('attention.dq');
-    const held = group * rowsHeld(reader.operands) * padded(depth);
+    const held = group * rowsHeld(reader.operands) * padded(b, depth);
     this.#dq = dq && {
       ...dq,
-      keys: local('keys', keys * padded(depth)),
+      keys: local('keys', keys * padded(b, depth)),
       sums: local('sums attention.dq', held),
     };
     this.#slopes = this.#dk?.factors ?? (dq && local('slopes', rows * keys));
@@ -174,7 +162,7 @@ class KeyGradients {
   #weigh(range: QueryRange, g: Index, head: Index, key: Index): void {
     const b = this.#b;
     const { batch, offset, first } = range;
-    const panel = vectorsFor(TILE) * LANES;
+    const panel = vectorsFor(b, TILE) * b.lanes;
     const slopes = this.#slopes;
     const at = (row: Index) => ({ batch, offset, head, query: add(first, row) });
     this.#recompute.packQueries(range, head, ZERO);
@@ -185,7 +173,7 @@ class KeyGradients {
       this.#recompute.tile(at, key, panels, row, TILE, row, this.#dv?.factors, slopes);
       if (!this.#dq || !slopes) return;
       const { sums, keys } = this.#dq;
-      const stride = padded(this.#reader.operands.depth);
+      const stride = padded(b, this.#reader.operands.depth);
       const held = add(mul(g, rowsHeld(this.#reader.operands)), seen.first);
       accumulate(b, sums, held, stride, {
         terms: mul(panels, panel),
@@ -199,7 +187,7 @@ class KeyGradients {
   /** What a chunk adds to dk or dv. */
   #add({ sums, columns, right, factors }: KeyGradient, range: QueryRange, key: Index): void {
     const b = this.#b;
-    const stride = padded(columns);
+    const stride = padded(b, columns);
     // From the last row on: the first ones of a chunk are those that may not see the keys.
     const row = (k: Index) => sub(constant(this.#rows - 1), k);
     b.loop(this.#keys / TILE, 'serial', [], (j) => {

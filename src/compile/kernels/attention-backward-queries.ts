@@ -1,5 +1,5 @@
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import { add, type Index, LANES, mul, sub, ZERO } from '../../ir/kernel/index-expr.ts';
+import { add, type Index, mul, sub, ZERO } from '../../ir/kernel/index-expr.ts';
 import type { Mask, Value } from '../../ir/kernel/types.ts';
 import type { ExpressionLowering } from '../lower/expression.ts';
 import { AttentionOperands, AttentionReader } from './attention-operands.ts';
@@ -17,8 +17,8 @@ export function buildQueryGradient(
   const reader = new AttentionReader(b, lowering, new AttentionOperands(call));
   const { group, depth, attributes } = reader.operands;
   const { queries, rows, tile, blocks, keys, keyTiles } = blockingOf(reader);
-  const stride = padded(depth);
-  const panel = vectorsFor(tile) * LANES;
+  const stride = padded(b, depth);
+  const panel = vectorsFor(b, tile) * b.lanes;
   const recompute = new Recompute(b, reader, rows, keys);
   const local = (name: string, size: number) => b.buffer(name, 'f32', size, 'local');
   const [plainKeys, slopes] = [local('keys', keys * stride), local('slopes', tile * keys)];

@@ -1,18 +1,8 @@
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import {
-  add,
-  constant,
-  div,
-  type Index,
-  LANE,
-  LANES,
-  mod,
-  mul,
-  sub,
-  ZERO,
-} from '../../ir/kernel/index-expr.ts';
-import type { Buffer, Value } from '../../ir/kernel/types.ts';
+import { add, constant, div, type Index, mod, mul, sub, ZERO } from '../../ir/kernel/index-expr.ts';
+import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
 import type { ExpressionLowering } from '../lower/expression.ts';
+import { foldLanes } from '../lower/lanes.ts';
 import { expandUnary } from '../lower/math/index.ts';
 import { AttentionOperands, AttentionReader } from './attention-operands.ts';
 import {
@@ -26,12 +16,14 @@ import {
 } from './attention-scores.ts';
 import {
   accumulate,
+  addInFours,
   eachVector,
   fill,
   multiplyTile,
   pack,
   padded,
   sumLanes,
+  TILE,
   vectorsFor,
   when,
 } from './attention-tiles.ts';
@@ -79,13 +71,13 @@ class Forward {
     const { depth, width } = reader.operands;
     const { rows, tile, keys } = this.#blocking;
     const local = (name: string, size: number) => b.buffer(name, 'f32', size, 'local');
-    this.#q = local('q', rows * padded(depth));
-    this.#k = local('k', padded(depth) * keys);
-    this.#v = local('v', this.#output ? keys * padded(width) : 0);
-    this.#sums = local('sums', this.#output ? rows * padded(width) : 0);
+    this.#q = local('q', rows * padded(b, depth));
+    this.#k = local('k', padded(b, depth) * keys);
+    this.#v = local('v', this.#output ? keys * padded(b, width) : 0);
+    this.#sums = local('sums', this.#output ? rows * padded(b, width) : 0);
     this.#weights = local('weights', tile * keys);
     this.#top = local('top', rows);
-    this.#total = local('total', rows * LANES);
+    this.#total = local('total', rows * b.lanes);
     this.#base = local('base', tile);
     this.#shrink = local('shrink', tile);
   }
@@ -160,12 +152,12 @@ class Forward {
     const { group } = this.#reader.operands;
     b.loop(rows / tile, 'serial', [], (i) => {
       const row = mul(i, tile);
-      const panel = vectorsFor(tile) * LANES;
+      const panel = vectorsFor(b, tile) * b.lanes;
       const step = (queries: QueryRange) => {
         const panels = panelsSeen(this.#reader, queries, key, keys, panel);
         const top = this.#scores(range, kv, row, key, panels);
         const shrink = this.#rescale(row, top);
-        this.#exponentials(row, mul(panels, panel / LANES));
+        this.#exponentials(row, mul(panels, panel / b.lanes));
         if (this.#output) this.#accumulate(row, shrink, mul(panels, panel));
       };
       // A tile that spans heads holds all positions of the block.
@@ -186,11 +178,11 @@ class Forward {
     const b = this.#b;
     const { tile, keys } = this.#blocking;
     const { depth, group } = this.#reader.operands;
-    const vectors = vectorsFor(tile);
+    const vectors = vectorsFor(b, tile);
     const zero = b.splat(b.const('f32', 0));
     const lowest = b.splat(b.const('f32', Number.NEGATIVE_INFINITY));
     const none = new Array<Value>(tile).fill(lowest);
-    const panel = vectors * LANES;
+    const panel = vectors * b.lanes;
     const tops = b.loop(panels, 'serial', none, (p, carried) => {
       const column = mul(p, panel);
       const products = multiplyTile(b, {
@@ -198,13 +190,14 @@ class Forward {
         rows: tile,
         vectors,
         inits: new Array<Value>(tile * vectors).fill(zero),
-        left: (k, i) => b.load(this.#q, add(mul(add(row, i), padded(depth)), k)),
-        right: (k, v) => b.load(this.#k, add(mul(k, keys), add(add(column, LANE), v * LANES))),
+        left: (k, i) => b.load(this.#q, add(mul(add(row, i), padded(b, depth)), k)),
+        right: (k, v) =>
+          b.load(this.#k, add(mul(k, keys), add(add(column, b.laneIndex), v * b.lanes))),
       });
       const next = [...carried];
       products.forEach((product, t) => {
         const i = Math.floor(t / vectors);
-        const at = add(add(column, LANE), (t % vectors) * LANES);
+        const at = add(add(column, b.laneIndex), (t % vectors) * b.lanes);
         const query = rowOf(range, kv, group, add(row, i));
         const { score } = finishScore(b, this.#reader, query, add(key, at), product);
         b.store(this.#weights, add(constant(i * keys), at), score);
@@ -214,28 +207,31 @@ class Forward {
     });
     return tops.map((top) => {
       const larger = (x: Value, y: Value) => b.select(b.compare('lt', x, y), y, x);
-      const even = larger(b.lane(top, 0), b.lane(top, 2));
-      return larger(even, larger(b.lane(top, 1), b.lane(top, 3)));
+      const four = foldLanes(b, top, 4, larger);
+      const even = larger(b.lane(four, 0), b.lane(four, 2));
+      return larger(even, larger(b.lane(four, 1), b.lane(four, 3)));
     });
   }
 
   /** New maxima of a tile's rows. What was summed is to be multiplied by exp(old - new). */
   #rescale(row: Index, tops: readonly Value[]): Value[] {
     const b = this.#b;
-    const update = (at: Index, place: Index, top: Value): Value => {
+    const update = (at: Index, place: Index, top: Value, mask: Mask = []): Value => {
       const nothing = b.const('f32', Number.NEGATIVE_INFINITY);
-      const old = b.load(this.#top, add(row, at));
+      const old = b.load(this.#top, add(row, at), mask);
       const next = b.select(b.compare('lt', old, top), top, old);
       // A row that has seen nothing yet: its weights are exp(-infinity - 0).
       const base = b.select(b.compare('eq', next, nothing), b.const('f32', 0), next);
       const shrink = expandUnary(b, 'exp', b.binary('sub', old, base));
-      b.store(this.#top, add(row, at), next);
-      b.store(this.#base, place, base);
-      b.store(this.#shrink, place, shrink);
+      b.store(this.#top, add(row, at), next, mask);
+      b.store(this.#base, place, base, mask);
+      b.store(this.#shrink, place, shrink, mask);
       return shrink;
     };
-    if (tops.length === LANES) {
-      const shrink = update(LANE, LANE, b.pack(tops));
+    if (tops.length === TILE) {
+      const all = b.eachLane((lane) => tops[lane % TILE]);
+      const mask = [sub(constant(TILE - 1), b.laneIndex)];
+      const shrink = update(b.laneIndex, b.laneIndex, b.pack(all), mask);
       return tops.map((_, i) => b.lane(shrink, i));
     }
     return tops.map((top, i) => update(constant(i), constant(i), top));
@@ -247,13 +243,13 @@ class Forward {
     const { tile, keys } = this.#blocking;
     b.loop(tile, 'serial', [], (i) => {
       const base = b.splat(b.load(this.#base, i));
-      const place = add(mul(add(row, i), LANES), LANE);
+      const place = add(mul(add(row, i), b.lanes), b.laneIndex);
       const start = b.binary('mul', b.load(this.#total, place), b.splat(b.load(this.#shrink, i)));
       const [total] = b.loop(vectors, 'reduce', [start], (j, [sum]) => {
-        const at = add(mul(i, keys), add(mul(j, LANES), LANE));
+        const at = add(mul(i, keys), add(mul(j, b.lanes), b.laneIndex));
         const weight = expandUnary(b, 'exp', b.binary('sub', b.load(this.#weights, at), base));
         b.store(this.#weights, at, weight);
-        return [b.binary('add', sum, weight)];
+        return [addInFours(b, sum, weight)];
       });
       b.store(this.#total, place, total);
     });
@@ -262,7 +258,7 @@ class Forward {
   #accumulate(row: Index, shrink: readonly Value[], terms: Index): void {
     const b = this.#b;
     const { tile, keys } = this.#blocking;
-    const stride = padded(this.#reader.operands.width);
+    const stride = padded(b, this.#reader.operands.width);
     accumulate(b, this.#sums, row, stride, {
       terms,
       rows: tile,
@@ -276,12 +272,12 @@ class Forward {
   #finish(range: QueryRange, kv: Index): void {
     const b = this.#b;
     const { group, width } = this.#reader.operands;
-    const stride = padded(width);
+    const stride = padded(b, width);
     const zero = b.const('f32', 0);
     b.loop(this.#blocking.rows, 'serial', [], (row) => {
       const { batch, head, query } = rowOf(range, kv, group, row);
       const valid = [sub(sub(this.#reader.queries, 1), query)];
-      const total = sumLanes(b, b.load(this.#total, add(mul(row, LANES), LANE)));
+      const total = sumLanes(b, b.load(this.#total, add(mul(row, b.lanes), b.laneIndex)));
       const blind = b.compare('eq', total, zero);
       if (this.#normaliser) {
         const sum = b.binary('add', b.load(this.#top, row), expandUnary(b, 'log', total));

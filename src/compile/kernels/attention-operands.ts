@@ -104,6 +104,11 @@ export class AttentionReader {
     this.operands = operands;
   }
 
+  /** Lanes of the kernel's vectors. */
+  get lanes(): number {
+    return this.#b.lanes;
+  }
+
   /** The index of an operand or result: axes in front of the heads, then the others. */
   at(batch: Index, ...rest: readonly Index[]): Index[] {
     return [...splitIndex(batch, this.operands.lead), ...rest];

@@ -1,20 +1,11 @@
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import {
-  add,
-  constant,
-  type Index,
-  LANE,
-  LANES,
-  mul,
-  range,
-  sub,
-  ZERO,
-} from '../../ir/kernel/index-expr.ts';
+import { add, constant, type Index, mul, range, sub, ZERO } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Value } from '../../ir/kernel/types.ts';
 import { expandUnary } from '../lower/math/index.ts';
 import type { AttentionReader } from './attention-operands.ts';
 import { finishScore, type QueryRange, type QueryRow } from './attention-scores.ts';
 import {
+  addInFours,
   eachVector,
   multiplyTile,
   pack,
@@ -52,10 +43,10 @@ export class Recompute {
     this.#keys = keys;
     const { depth, width } = reader.operands;
     const local = (name: string, size: number) => b.buffer(name, 'f32', size, 'local');
-    this.q = local('q', rows * padded(depth));
-    this.upstream = local('upstream', rows * padded(width));
-    this.#k = local('k', padded(depth) * keys);
-    this.#v = local('v', padded(width) * keys);
+    this.q = local('q', rows * padded(b, depth));
+    this.upstream = local('upstream', rows * padded(b, width));
+    this.#k = local('k', padded(b, depth) * keys);
+    this.#v = local('v', padded(b, width) * keys);
     this.#normaliser = local('normaliser', rows);
     this.#delta = local('delta', rows);
   }
@@ -97,26 +88,26 @@ export class Recompute {
   ): Value {
     const b = this.#b;
     const { width } = this.#reader.operands;
-    const stride = padded(width);
+    const stride = padded(b, width);
     const term = (column: Index, mask: readonly Index[]) => {
       const y = zeroUnless(b, valid, b.splat(result(query, column, [...valid, ...mask])));
       const g = b.load(this.upstream, add(mul(row, stride), column));
       return b.binary('mul', y, g);
     };
-    const whole = Math.floor(width / LANES);
+    const whole = Math.floor(width / b.lanes);
     const zero = b.splat(b.const('f32', 0));
     let [sum] = b.loop(whole, 'reduce', [zero], (i, [carried]) => [
-      b.binary('add', carried, term(add(mul(i, LANES), LANE), [])),
+      addInFours(b, carried, term(add(mul(i, b.lanes), b.laneIndex), [])),
     ]);
-    if (width > whole * LANES) {
-      const rest = add(LANE, whole * LANES);
+    if (width > whole * b.lanes) {
+      const rest = add(b.laneIndex, whole * b.lanes);
       const mask = [sub(constant(width - 1), rest)];
       const last = b.select(
         b.compare('lt', b.index(rest), b.const('i32', width)),
         term(rest, mask),
         zero,
       );
-      sum = b.binary('add', sum, last);
+      sum = addInFours(b, sum, last);
     }
     return sumLanes(b, sum);
   }
@@ -143,7 +134,7 @@ export class Recompute {
    * Weights of a register tile of rows, and the gradients of its scores.
    *
    * @param at the query that a row holds
-   * @param panels how many of the tile's panels are computed (`vectorsFor(rows)` wide)
+   * @param panels how many of the tile's panels are computed (`vectorsFor(b, rows)` wide)
    * @param weights [rows, keys] from row `target` on, or nowhere
    * @param slopes the same for d(loss) / d(score)
    */
@@ -160,8 +151,8 @@ export class Recompute {
     const b = this.#b;
     const { depth, width } = this.#reader.operands;
     const keys = this.#keys;
-    const vectors = vectorsFor(rows);
-    const panel = vectors * LANES;
+    const vectors = vectorsFor(b, rows);
+    const panel = vectors * b.lanes;
     const zeros = new Array<Value>(rows * vectors).fill(b.splat(b.const('f32', 0)));
     b.loop(panels, 'serial', [], (p) => {
       const column = mul(p, panel);
@@ -171,12 +162,13 @@ export class Recompute {
           rows,
           vectors,
           inits: zeros,
-          left: (k, i) => b.load(left, add(mul(add(row, i), padded(terms)), k)),
-          right: (k, v) => b.load(right, add(mul(k, keys), add(add(column, LANE), v * LANES))),
+          left: (k, i) => b.load(left, add(mul(add(row, i), padded(b, terms)), k)),
+          right: (k, v) =>
+            b.load(right, add(mul(k, keys), add(add(column, b.laneIndex), v * b.lanes))),
         });
       const places = zeros.map((_, t) => {
         const i = Math.floor(t / vectors);
-        const place = add(add(column, LANE), (t % vectors) * LANES);
+        const place = add(add(column, b.laneIndex), (t % vectors) * b.lanes);
         return { i, column: place, to: add(mul(add(target, i), keys), place) };
       });
       product(this.q, this.#k, depth).forEach((raw, t) => {
@@ -211,7 +203,7 @@ export function writeRow(
   const zero = b.splat(b.const('f32', 0));
   eachVector(b, width, (column, mask) => {
     // What a skipped tile would have made of -0.
-    const sum = b.binary('add', b.load(from, add(mul(row, padded(width)), column)), zero);
+    const sum = b.binary('add', b.load(from, add(mul(row, padded(b, width)), column)), zero);
     const value = factor === 1 ? sum : b.binary('mul', sum, b.const('f32', Math.fround(factor)));
     write(column, value, mask);
   });

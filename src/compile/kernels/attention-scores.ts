@@ -4,7 +4,6 @@ import {
   constant,
   div,
   type Index,
-  LANES,
   mod,
   mul,
   range,
@@ -14,7 +13,7 @@ import type { Value } from '../../ir/kernel/types.ts';
 import { isVar, maxDim } from '../../ir/shape.ts';
 import { expandUnary } from '../lower/math/index.ts';
 import type { AttentionReader } from './attention-operands.ts';
-import { stepsUpTo, vectorsFor, when } from './attention-tiles.ts';
+import { stepsUpTo, TILE, tiled, vectorsFor, when } from './attention-tiles.ts';
 
 /** Keys of a tile. It decides where running sums are rescaled, so it is one number for all. */
 const KEYS = 32;
@@ -38,12 +37,12 @@ export interface Blocking {
 export function blockingOf(reader: AttentionReader): Blocking {
   const { queries: n, keys: m, group } = reader.operands;
   const most = maxDim(n);
-  const target = Math.max(LANES, Math.floor(ROWS / group / LANES) * LANES);
+  const target = Math.max(TILE, Math.floor(ROWS / group / TILE) * TILE);
   const blocks = Math.ceil(most / target);
-  const queries = most < LANES ? most : Math.ceil(most / blocks / LANES) * LANES;
+  const queries = most < TILE ? most : tiled(most / blocks);
   const rows = queries * group;
-  const tile = [4, 3, 2, 1].find((t) => rows % t === 0) ?? 1;
-  const panel = vectorsFor(tile) * LANES;
+  const tile = [TILE, 3, 2, 1].find((t) => rows % t === 0) ?? 1;
+  const panel = vectorsFor(reader, tile) * reader.lanes;
   const keys = isVar(m) ? KEYS : Math.min(KEYS, Math.ceil(m / panel) * panel);
   const cut = (x: Index, by: number) => div(add(x, by - 1), by);
   return {

@@ -5,8 +5,6 @@ import {
   constant,
   div,
   type Index,
-  LANE,
-  LANES,
   mul,
   range,
   sub,
@@ -15,9 +13,20 @@ import {
 import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
 import { turnSquare } from './square.ts';
 
+/** Rows of a register tile; keys, too, where gradients by them are summed. */
+export const TILE = 4;
+
+/** Columns across a register tile at most, in lanes: no panel is wider than a tile of keys. */
+const WIDEST = 32;
+
+/** Rows in whole register tiles. */
+export function tiled(rows: number): number {
+  return Math.ceil(rows / TILE) * TILE;
+}
+
 /** The least multiple of a vector's lanes. */
-export function padded(count: number): number {
-  return Math.ceil(count / LANES) * LANES;
+export function padded(b: KernelBuilder, count: number): number {
+  return Math.ceil(count / b.lanes) * b.lanes;
 }
 
 /** 1 where x >= 0, else 0: (x + p) div p with p larger than x can be either way. */
@@ -72,8 +81,8 @@ export function multiplyTile(b: KernelBuilder, tile: TileProduct): Value[] {
 }
 
 /** Register tiles: accumulators and operands fit in 15 registers (see `gemm.ts`). */
-export function vectorsFor(rows: number): number {
-  return rows > 2 ? 2 : 4;
+export function vectorsFor({ lanes }: { readonly lanes: number }, rows: number): number {
+  return Math.min(rows > 2 ? 2 : 4, WIDEST / lanes);
 }
 
 /** Calls `panel` for each run of `vectors` whole vectors, and for the shorter one that is left. */
@@ -83,10 +92,10 @@ export function eachPanel(
   vectors: number,
   panel: (column: Index, vectors: number) => void,
 ): void {
-  const width = vectors * LANES;
+  const width = vectors * b.lanes;
   const whole = Math.floor(columns / width);
   b.loop(whole, 'serial', [], (p) => panel(mul(p, width), vectors));
-  const rest = (columns - whole * width) / LANES;
+  const rest = (columns - whole * width) / b.lanes;
   if (rest > 0) panel(constant(whole * width), rest);
 }
 
@@ -105,9 +114,9 @@ export function accumulate(
   },
 ): void {
   const { terms, rows, left, right, factors } = product;
-  eachPanel(b, stride, vectorsFor(rows), (column, vectors) => {
+  eachPanel(b, stride, vectorsFor(b, rows), (column, vectors) => {
     const places = Array.from({ length: rows * vectors }, (_, t) => {
-      const at = add(add(column, LANE), (t % vectors) * LANES);
+      const at = add(add(column, b.laneIndex), (t % vectors) * b.lanes);
       return add(mul(add(row, Math.floor(t / vectors)), stride), at);
     });
     const inits = places.map((place, t) => {
@@ -120,7 +129,7 @@ export function accumulate(
       vectors,
       inits,
       left,
-      right: (k, v) => right(k, add(add(column, LANE), v * LANES)),
+      right: (k, v) => right(k, add(add(column, b.laneIndex), v * b.lanes)),
     });
     places.forEach((place, t) => {
       b.store(target, place, sums[t]);
@@ -131,9 +140,9 @@ export function accumulate(
 /** Sets a whole local buffer. */
 export function fill(b: KernelBuilder, target: Buffer, value: number): void {
   const vector = b.splat(b.const('f32', value));
-  const whole = Math.floor(target.size / LANES);
-  b.loop(whole, 'serial', [], (i) => b.store(target, add(mul(i, LANES), LANE), vector));
-  for (let i = whole * LANES; i < target.size; i++) {
+  const whole = Math.floor(target.size / b.lanes);
+  b.loop(whole, 'serial', [], (i) => b.store(target, add(mul(i, b.lanes), b.laneIndex), vector));
+  for (let i = whole * b.lanes; i < target.size; i++) {
     b.store(target, constant(i), b.const('f32', value));
   }
 }
@@ -166,9 +175,9 @@ export interface Packing {
 /** Copies rows of an operand, as they lie or turned, so that tiles read them one after the other. */
 export function pack(b: KernelBuilder, packing: Packing): void {
   const { rows, width, plain, first, turned } = packing;
-  const stride = padded(width);
-  // Four rows at a time can be turned in registers.
-  const together = turned && rows % LANES === 0 ? LANES : 1;
+  const stride = padded(b, width);
+  // As many rows as lanes can be turned in registers.
+  const together = turned && rows % b.lanes === 0 ? b.lanes : 1;
   b.loop(rows / together, 'serial', [], (i) => {
     const some = Array.from({ length: together }, (_, j) => add(mul(i, together), j));
     eachVector(b, width, (column, mask) => {
@@ -207,7 +216,7 @@ function storeTurned(
     return;
   }
   turnSquare(b, values).forEach((value, lane) => {
-    b.store(turned, add(add(mul(atLane(column, lane), rows), row), LANE), value);
+    b.store(turned, add(add(mul(atLane(column, lane), rows), row), b.laneIndex), value);
   });
 }
 
@@ -217,13 +226,26 @@ export function eachVector(
   width: number,
   body: (column: Index, mask: Mask) => void,
 ): void {
-  const whole = Math.floor(width / LANES);
-  b.loop(whole, 'serial', [], (i) => body(add(mul(i, LANES), LANE), []));
-  const rest = add(LANE, whole * LANES);
-  if (width > whole * LANES) body(rest, [sub(constant(width - 1), rest)]);
+  const whole = Math.floor(width / b.lanes);
+  b.loop(whole, 'serial', [], (i) => body(add(mul(i, b.lanes), b.laneIndex), []));
+  const rest = add(b.laneIndex, whole * b.lanes);
+  if (width > whole * b.lanes) body(rest, [sub(constant(width - 1), rest)]);
 }
 
-/** The sum of a vector's lanes, in the order of all reductions. */
+/**
+ * Adds a vector to a sum that has four lanes, those of each four lanes one after the other: so the
+ * bits are the same for vectors of any width. The sum's other lanes hold nothing.
+ */
+export function addInFours(b: KernelBuilder, sum: Value, x: Value): Value {
+  let total = b.binary('add', sum, x);
+  for (let first = 4; first < b.lanes; first += 4) {
+    const turned = b.eachLane((lane) => (lane + first) % b.lanes);
+    total = b.binary('add', total, b.shuffle(x, x, turned));
+  }
+  return total;
+}
+
+/** The sum of four lanes, in the order of all reductions. */
 export function sumLanes(b: KernelBuilder, x: Value): Value {
   const even = b.binary('add', b.lane(x, 0), b.lane(x, 2));
   const odd = b.binary('add', b.lane(x, 1), b.lane(x, 3));

@@ -1,7 +1,7 @@
 import type { NodeOf } from '../../ir/graph/types.ts';
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
 import type { Index } from '../../ir/kernel/index-expr.ts';
-import type { Mask, Value } from '../../ir/kernel/types.ts';
+import type { KernelTarget, Mask, Value } from '../../ir/kernel/types.ts';
 import type { ExpressionLowering } from '../lower/expression.ts';
 
 /** A call and what takes its result. */
@@ -22,7 +22,7 @@ export interface CallTemplate {
   /** The number of a source whose readers are to follow each other, where there is one. */
   readonly sharedSource?: number;
   /** Why a call cannot be taken, or undefined when it can. */
-  refusal(call: NodeOf<'call'>): string | undefined;
+  refusal(call: NodeOf<'call'>, target: KernelTarget): string | undefined;
   /** Why the body would be faster, or undefined. */
   slower(call: NodeOf<'call'>): string | undefined;
   /** Fills the kernel of one or several calls of the family over the same sources. */

@@ -1,4 +1,4 @@
-import { type Index, LANES, range } from '../../ir/kernel/index-expr.ts';
+import { type Index, range } from '../../ir/kernel/index-expr.ts';
 import type { GemmTiles } from './gemm-tiles.ts';
 
 /** What the cut depends on; see `Gemm`. */
@@ -37,9 +37,14 @@ const MOST_CUTS = 16;
  * more, every cut of the columns reads the left one again, and too few pieces leave threads idle.
  * The choice changes the speed and never a bit of the result.
  */
-export function chooseTasks(gemm: GemmSizes, tiles: GemmTiles, threads: number): GemmTasks {
-  const panels = Math.ceil(gemm.n / (tiles.vectors * LANES));
-  const mostPanels = Math.max(1, Math.floor(tiles.columns / (tiles.vectors * LANES)));
+export function chooseTasks(
+  gemm: GemmSizes,
+  tiles: GemmTiles,
+  lanes: number,
+  threads: number,
+): GemmTasks {
+  const panels = Math.ceil(gemm.n / (tiles.vectors * lanes));
+  const mostPanels = Math.max(1, Math.floor(tiles.columns / (tiles.vectors * lanes)));
   const rowTiles = gemm.m.isConstant ? Math.floor(gemm.m.constant / tiles.rows) : 0;
   const cuts = (least: number, size: number, smallest: number) => {
     const list: number[] = [];
@@ -59,7 +64,7 @@ export function chooseTasks(gemm: GemmSizes, tiles: GemmTiles, threads: number):
   }
   const all = !gemm.m.isConstant || best.rows >= rowTiles;
   return {
-    columns: best.columns * tiles.vectors * LANES,
+    columns: best.columns * tiles.vectors * lanes,
     rowTiles: all ? undefined : best.rows,
   };
 }

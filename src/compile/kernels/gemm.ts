@@ -4,8 +4,6 @@ import {
   constant,
   div,
   type Index,
-  LANE,
-  LANES,
   mod,
   mul,
   range,
@@ -17,6 +15,7 @@ import { type Depth, overDepth, planDepth } from './depth.ts';
 import { chooseTasks, type GemmTasks } from './gemm-tasks.ts';
 import type { GemmTiles } from './gemm-tiles.ts';
 import { multiplyAdd } from './multiply-add.ts';
+import { turnSquare } from './square.ts';
 
 /** C [batch, m, n] = sum over k of A [batch, m, k] B [batch, k, n]. */
 export interface Gemm {
@@ -32,6 +31,8 @@ export interface Gemm {
   readonly b: (batch: Index, k: Index, n: Index, mask: Mask) => Value;
   /** True when `a` is one load that walks evenly along k: reading it again costs nothing. */
   readonly aIsPlain: boolean;
+  /** True when `b` is one load that walks evenly along k: it is then read that way, and turned. */
+  readonly bIsTurned: boolean;
   /** Takes a finished vector at row m and columns n (n holds the lane) under a mask. */
   readonly finish: (batch: Index, m: Index, n: Index, value: Value, mask: Mask) => void;
 }
@@ -61,6 +62,11 @@ interface RowPart {
   readonly rest: Index;
 }
 
+/** A left operand that lies evenly is packed where so many panels read it. */
+const PANELS_WORTH_PACKING = 4;
+/** Packed rows end so many elements later: a power of two would put them all into a few lines of the cache. */
+const ROW_PADDING = 16;
+
 class GemmBuilder {
   readonly #b: KernelBuilder;
   readonly #gemm: Gemm;
@@ -73,23 +79,28 @@ class GemmBuilder {
   readonly #packedA: Buffer | undefined;
   /** Unfinished sums between blocks of depth. */
   readonly #sums: Buffer | undefined;
+  /** Panels of a piece. */
+  readonly #panels: number;
 
   constructor(b: KernelBuilder, gemm: Gemm, tiles: GemmTiles, threads: number) {
     this.#b = b;
     this.#gemm = gemm;
     this.#tiles = tiles;
-    this.#width = tiles.vectors * LANES;
-    this.#tasks = chooseTasks(gemm, tiles, threads);
+    this.#width = tiles.vectors * b.lanes;
+    this.#tasks = chooseTasks(gemm, tiles, b.lanes, threads);
     this.#columns = this.#tasks.columns;
     this.#depth = planDepth(gemm.depthAxes, tiles.depth);
     const depth = this.#depth.block;
     const { rowTiles } = this.#tasks;
     const rows = rowTiles ? (rowTiles + 1) * tiles.rows : range(gemm.m).max;
     this.#packedB = b.buffer('packedB', gemm.dtype, this.#columns * depth, 'local');
-    if (!gemm.aIsPlain)
-      this.#packedA = b.buffer('packedA', gemm.dtype, tiles.rows * depth, 'local');
+    this.#panels = Math.ceil(this.#columns / this.#width);
+    const rereads = this.#panels >= PANELS_WORTH_PACKING;
+    if (!gemm.aIsPlain || (tiles.packsRows && rereads)) {
+      this.#packedA = b.buffer('packedA', gemm.dtype, tiles.rows * (depth + ROW_PADDING), 'local');
+    }
     if (gemm.k > depth) {
-      this.#sums = b.buffer('sums', gemm.dtype, rows * this.#columns, 'local');
+      this.#sums = b.buffer('sums', gemm.dtype, rows * this.#panels * this.#width, 'local');
     }
   }
 
@@ -163,21 +174,62 @@ class GemmBuilder {
 
   /** The right operand's block as panels [panel][depth][width], zeros beyond the last column. */
   #pack(group: Index, column: Index, columns: number, start: Index, length: number): void {
+    if (this.#gemm.bIsTurned && this.#tiles.turnsColumns) {
+      this.#eachPanel(columns, (p, valid) => {
+        this.#packTurned({ group, column: add(column, mul(p, this.#width)), p, valid, start, length });
+      });
+      return;
+    }
     const b = this.#b;
     const target = this.#packedB;
-    const panel = (p: Index, valid: number) => {
-      overDepth(b, this.#depth, length, 'serial', [], (k) => {
-        for (let v = 0; v < this.#tiles.vectors; v++) {
-          const offset = add(LANE, v * LANES);
-          const at = add(mul(p, length * this.#width), add(mul(k, this.#width), offset));
-          const from = add(column, add(mul(p, this.#width), offset));
-          const mask = [sub(constant(valid - 1), offset)];
-          b.store(target, at, b.splat(this.#gemm.b(group, add(start, k), from, mask)));
-        }
-        return [];
-      });
+    const panel = (k: Index, p: Index, valid: number) => {
+      for (let v = 0; v < this.#tiles.vectors; v++) {
+        const offset = add(b.laneIndex, v * b.lanes);
+        const at = add(mul(p, length * this.#width), add(mul(k, this.#width), offset));
+        const from = add(column, add(mul(p, this.#width), offset));
+        const mask = [sub(constant(valid - 1), offset)];
+        b.store(target, at, b.splat(this.#gemm.b(group, add(start, k), from, mask)));
+      }
     };
-    this.#eachPanel(columns, panel);
+    // Along the columns first: that is how they lie in memory.
+    overDepth(b, this.#depth, length, 'serial', [], (k) => {
+      this.#eachPanel(columns, (p, valid) => panel(k, p, valid));
+      return [];
+    });
+  }
+
+  /** A panel whose columns lie along the depth: squares of them are read that way, and turned. */
+  #packTurned(panel: {
+    group: Index;
+    column: Index;
+    p: Index;
+    valid: number;
+    start: Index;
+    length: number;
+  }): void {
+    const b = this.#b;
+    const { group, column, p, valid, start, length } = panel;
+    const square = (k: Index, v: number, mask: Mask, depth: number) => {
+      const along = add(k, b.laneIndex);
+      const rows = Array.from({ length: b.lanes }, (_, i) => {
+        const at = v * b.lanes + i;
+        if (at >= valid) return b.splat(b.const(this.#gemm.dtype, 0));
+        return b.splat(this.#gemm.b(group, add(start, along), add(column, at), mask));
+      });
+      turnSquare(b, rows)
+        .slice(0, depth)
+        .forEach((vector, i) => {
+          const place = add(mul(add(k, i), this.#width), add(b.laneIndex, v * b.lanes));
+          b.store(this.#packedB, add(mul(p, length * this.#width), place), vector);
+        });
+    };
+    const whole = Math.floor(length / b.lanes);
+    const rest = length - whole * b.lanes;
+    for (let v = 0; v < this.#tiles.vectors; v++) {
+      b.loop(whole, 'serial', [], (i) => square(mul(i, b.lanes), v, [], b.lanes));
+      const mask = [sub(constant(rest - 1), b.laneIndex)];
+      if (rest > 0) square(constant(whole * b.lanes), v, mask, rest);
+    }
   }
 
   /** Whole panels in a loop, then the one that is not whole. */
@@ -234,13 +286,39 @@ class GemmBuilder {
     return panels;
   }
 
-  /** Rows of the left operand as [depth][rows], so that the tile reads them one after the other. */
+  /** Packs rows of the left operand the way they lie. */
   #packRows(group: Index, row: Index, rows: number, start: Index, length: number, target: Buffer) {
+    if (this.#gemm.aIsPlain) this.#copyRows(group, row, rows, start, length, target);
+    else this.#turnRows(group, row, rows, start, length, target);
+  }
+
+  /** As [rows][depth], vectors along the depth. */
+  #copyRows(group: Index, row: Index, rows: number, start: Index, length: number, target: Buffer) {
+    const b = this.#b;
+    const copy = (k: Index, mask: Mask) => {
+      for (let i = 0; i < rows; i++) {
+        const value = this.#gemm.a(group, add(row, i), add(start, k), mask);
+        b.store(target, add(k, i * this.#rowStride), b.splat(value), mask);
+      }
+    };
+    const whole = Math.floor(length / b.lanes);
+    const rest = length - whole * b.lanes;
+    b.loop(whole, 'serial', [], (j) => copy(add(mul(j, b.lanes), b.laneIndex), []));
+    const mask = [sub(constant(rest - 1), b.laneIndex)];
+    if (rest > 0) copy(add(b.laneIndex, whole * b.lanes), mask);
+  }
+
+  get #rowStride(): number {
+    return this.#depth.block + ROW_PADDING;
+  }
+
+  /** As [depth][rows], vectors along the rows. */
+  #turnRows(group: Index, row: Index, rows: number, start: Index, length: number, target: Buffer) {
     const b = this.#b;
     const stride = this.#tiles.rows;
     overDepth(b, this.#depth, length, 'serial', [], (k) => {
-      for (let i = 0; i < rows; i += LANES) {
-        const lanes = add(LANE, i);
+      for (let i = 0; i < rows; i += b.lanes) {
+        const lanes = add(b.laneIndex, i);
         const mask = [sub(constant(rows - 1), lanes)];
         const value = this.#gemm.a(group, add(row, lanes), add(start, k), mask);
         b.store(target, add(mul(k, stride), lanes), b.splat(value), [
@@ -249,6 +327,16 @@ class GemmBuilder {
       }
       return [];
     });
+  }
+
+  /** An element of the left operand in the tile. */
+  #left(group: Index, row: Index, i: number, start: Index, k: Index): Value {
+    const b = this.#b;
+    if (!this.#packedA) return b.splat(this.#gemm.a(group, add(row, i), add(start, k), []));
+    const at = this.#gemm.aIsPlain
+      ? add(k, i * this.#rowStride)
+      : add(mul(k, this.#tiles.rows), i);
+    return b.splat(b.load(this.#packedA, at));
   }
 
   #tile(tile: {
@@ -267,15 +355,19 @@ class GemmBuilder {
   }): void {
     const b = this.#b;
     const { group, row, inPart, rows, column, p, valid, start, length, first, last } = tile;
-    const vectors = Math.ceil(valid / LANES);
+    const vectors = Math.ceil(valid / b.lanes);
     const places = Array.from({ length: rows * vectors }, (_, t) => {
       const i = Math.floor(t / vectors);
-      const offset = add(LANE, (t % vectors) * LANES);
+      const offset = add(b.laneIndex, (t % vectors) * b.lanes);
       const inBlock = add(mul(p, this.#width), offset);
       return {
         m: add(row, i),
         n: add(column, inBlock),
-        sum: add(mul(add(inPart, i), this.#columns), inBlock),
+        // Sums lie in the order in which the tiles come by.
+        sum: add(
+          add(mul(inPart, this.#panels * this.#width), mul(p, rows * this.#width)),
+          add(offset, i * this.#width),
+        ),
         mask: [sub(constant(valid - 1), offset)],
       };
     });
@@ -286,11 +378,7 @@ class GemmBuilder {
       const right = Array.from({ length: vectors }, (_, v) => this.#right(tile, v, k));
       const next = [...values];
       for (let i = 0; i < rows; i++) {
-        const left = b.splat(
-          this.#packedA
-            ? b.load(this.#packedA, add(mul(k, this.#tiles.rows), i))
-            : this.#gemm.a(group, add(row, i), add(start, k), []),
-        );
+        const left = this.#left(group, row, i, start, k);
         for (let v = 0; v < vectors; v++) {
           const t = i * vectors + v;
           next[t] = multiplyAdd(this.#b, left, right[v], next[t]);
@@ -324,7 +412,8 @@ class GemmBuilder {
   }
 
   #right(tile: { p: Index; length: number }, v: number, k: Index): Value {
-    const column = add(mul(k, this.#width), add(LANE, v * LANES));
-    return this.#b.load(this.#packedB, add(mul(tile.p, tile.length * this.#width), column));
+    const b = this.#b;
+    const column = add(mul(k, this.#width), add(b.laneIndex, v * b.lanes));
+    return b.load(this.#packedB, add(mul(tile.p, tile.length * this.#width), column));
   }
 }

@@ -5,10 +5,9 @@ import {
   constant,
   div,
   type Index,
-  LANE,
-  LANES,
   mod,
   mul,
+  range,
   sub,
 } from '../../ir/kernel/index-expr.ts';
 import type { LoopKind, Mask, Value, ValueDType } from '../../ir/kernel/types.ts';
@@ -32,7 +31,7 @@ export interface Gemv {
   readonly a: (batch: Place, row: Place, depth: Place) => Value;
   readonly b: (batch: Place, depth: Place, column: Place, mask: Mask) => Value;
   /**
-   * True to read B along the depth, four columns at a time, and to turn the squares in registers:
+   * True to read B along the depth, a vector's columns at a time, and to turn the squares in registers:
    * for weights [columns, depth].
    */
   readonly turned: boolean;
@@ -46,7 +45,7 @@ export const FEW_ROWS = 8;
 const TILE_ROWS = 4;
 /** Registers for unfinished sums; the operands of a turn need the others. */
 const SUMS = 8;
-/** Squares across a tile at most: LANES times as many streams of weights are read at a time. */
+/** Squares across a tile at most: a vector's lanes times as many streams are read at a time. */
 const TILE_SQUARES = 2;
 
 /**
@@ -78,10 +77,10 @@ class GemvBuilder {
     // Rows are dealt out evenly: five are a tile of three and one of two.
     const tiles = Math.ceil(last.constant / TILE_ROWS);
     this.#tileRows = last.isConstant && tiles > 0 ? Math.ceil(last.constant / tiles) : TILE_ROWS;
-    // A square fills as many registers as the sums of two rows.
+    // A square fills as many registers as the sums of two rows, and all there are if it is larger.
     const room = Math.floor(SUMS / this.#tileRows);
     this.#vectors = gemv.turned
-      ? Math.max(1, Math.min(TILE_SQUARES, Math.floor(room / 2)))
+      ? Math.max(1, Math.min(b.lanes === 4 ? TILE_SQUARES : 1, Math.floor(room / 2)))
       : Math.max(1, room);
   }
 
@@ -113,11 +112,12 @@ class GemvBuilder {
 
   /** Tiles of several vectors; then what is left. */
   #columns(outer: Place, count: Index, tile: (columns: Columns) => void): void {
-    const width = this.#vectors * LANES;
+    const b = this.#b;
+    const width = this.#vectors * b.lanes;
     const vectors = (start: Index, number: number, valid?: number): Columns => ({
       single: false,
       places: Array.from({ length: number }, (_, v) => {
-        const lanes = add(LANE, v * LANES);
+        const lanes = add(b.laneIndex, v * b.lanes);
         const mask = valid === undefined ? [] : [sub(constant(valid - 1), lanes)];
         return { at: [...outer, add(start, lanes)], mask };
       }),
@@ -129,15 +129,23 @@ class GemvBuilder {
     const after = mul(whole, width);
     if (rest.isConstant) {
       const left = rest.constant;
-      const last = vectors(after, Math.ceil(left / LANES), left);
+      const last = vectors(after, Math.ceil(left / b.lanes), left);
       if (left > 0) this.#b.loop(1, 'thread', [], () => tile(last));
       return;
     }
-    this.#b.loop(div(rest, LANES), 'thread', [], (i) => {
-      tile(vectors(add(after, mul(i, LANES)), 1));
+    if (b.target.laneMasks) {
+      b.loop(div(add(rest, b.lanes - 1), b.lanes), 'thread', [], (i) => {
+        const at = add(add(after, mul(i, b.lanes)), b.laneIndex);
+        const mask = [sub(sub(count, 1), at)];
+        tile({ single: false, places: [{ at: [...outer, at], mask }] });
+      });
+      return;
+    }
+    this.#b.loop(div(rest, b.lanes), 'thread', [], (i) => {
+      tile(vectors(add(after, mul(i, b.lanes)), 1));
     });
-    const end = mul(div(count, LANES), LANES);
-    this.#b.loop(mod(count, LANES), 'thread', [], (i) => {
+    const end = mul(div(count, b.lanes), b.lanes);
+    this.#b.loop(mod(count, b.lanes), 'thread', [], (i) => {
       tile({ single: true, places: [{ at: [...outer, add(end, i)], mask: [] }] });
     });
   }
@@ -189,7 +197,7 @@ class GemvBuilder {
       square: (depth, carried) => {
         const squares = places.map(({ at, mask }) => this.#square(group, depth, at, mask));
         let values = carried;
-        for (let k = 0; k < LANES; k++) {
+        for (let k = 0; k < b.lanes; k++) {
           const at = depth.map((i) => atLane(i, k));
           const right = squares.map((square) => square[k]);
           values = step(at, right, values);
@@ -204,7 +212,7 @@ class GemvBuilder {
     });
   }
 
-  /** Runs over the depth in order: one step at a time, or `LANES` of them where squares are read. */
+  /** Runs over the depth in order: one step at a time, or a vector's lanes of them where squares are read. */
   #overDepth(
     inits: readonly Value[],
     turned: boolean,
@@ -221,26 +229,27 @@ class GemvBuilder {
       if (place.length < depth.length - 1 || !turned) {
         return b.loop(size, 'reduce', carried, (i, values) => descend([...place, i], values));
       }
-      const whole = div(size, LANES);
+      const whole = div(size, b.lanes);
       const squares = b.loop(whole, 'reduce', carried, (i, values) =>
-        body.square([...place, add(mul(i, LANES), LANE)], values),
+        body.square([...place, add(mul(i, b.lanes), b.laneIndex)], values),
       );
-      return b.loop(mod(size, LANES), 'reduce', squares, (i, values) =>
-        body.one([...place, add(mul(whole, LANES), i)], values),
+      return b.loop(mod(size, b.lanes), 'reduce', squares, (i, values) =>
+        body.one([...place, add(mul(whole, b.lanes), i)], values),
       );
     };
     return descend([], inits);
   }
 
-  /** Four columns of B over four steps of depth, as one vector of columns for each step. */
+  /** As many columns of B as lanes over as many steps of depth, as one vector of columns for each step. */
   #square(group: Place, depth: Place, column: Place, mask: Mask): Value[] {
     const b = this.#b;
     const zero = b.splat(b.const(this.#gemv.dtype, 0));
-    const rows = Array.from({ length: LANES }, (_, lane) => {
-      const outside = mask.some((m) => atLane(m, lane).constant < 0);
-      if (outside) return zero;
+    const rows = Array.from({ length: b.lanes }, (_, lane) => {
+      const own = mask.map((m) => atLane(m, lane));
+      if (own.some((m) => range(m).max < 0)) return zero;
       const at = column.map((i) => atLane(i, lane));
-      return b.splat(this.#gemv.b(group, depth, at, []));
+      const open = own.filter((m) => range(m).min < 0);
+      return b.splat(this.#gemv.b(group, depth, at, open));
     });
     return turnSquare(b, rows);
   }

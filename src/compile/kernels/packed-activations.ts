@@ -1,6 +1,6 @@
 import type { NodeOf } from '../../ir/graph/types.ts';
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import { add, constant, type Index, LANE, LANES, mul, ZERO } from '../../ir/kernel/index-expr.ts';
+import { add, constant, type Index, mul, sub, ZERO } from '../../ir/kernel/index-expr.ts';
 import type { Value } from '../../ir/kernel/types.ts';
 import {
   ACTIVATION_BLOCK,
@@ -14,6 +14,7 @@ import {
 import { codeRange } from '../../ir/quantization.ts';
 import { isStatic, type Shape, sizeOf } from '../../ir/shape.ts';
 import { type ExpressionLowering, splitIndex } from '../lower/expression.ts';
+import { foldLanes } from '../lower/lanes.ts';
 import type { CallResult, CallTemplate } from './call-template.ts';
 
 /** 1.5 2^23, where the last bit of an f32 is worth 1. */
@@ -48,13 +49,14 @@ function build(
   const lead = x.shape.slice(0, -1);
   const blocks = (x.shape[x.shape.length - 1] as number) / ACTIVATION_BLOCK;
   const one = (row: readonly Index[], block: Index) => {
-    const vectors = Array.from({ length: WORDS }, (_, v) => {
-      const column = add(add(mul(block, ACTIVATION_BLOCK), v * LANES), LANE);
+    const vectors = Array.from({ length: ACTIVATION_BLOCK / b.lanes }, (_, v) => {
+      const column = add(add(mul(block, ACTIVATION_BLOCK), v * b.lanes), b.laneIndex);
       return b.splat(lowering.evaluate(x, [...row, column]));
     });
     const { words, scale, sum } = roundBlock(b, vectors, bits);
     words.forEach((word, i) => {
-      write([...row, block, add(LANE, i * LANES)], word, []);
+      const place = add(b.laneIndex, i * b.lanes);
+      write([...row, block, place], word, [sub(constant(WORDS - 1), place)]);
     });
     const at = (place: number) => [...row, block, constant(place)];
     write(at(SCALE_PLACE), b.bitcast(scale, 'i32'), []);
@@ -79,12 +81,13 @@ function eachBlock(
   }
 }
 
-/** Eight vectors of neighbours as two vectors of words, their scale, and the sum of their codes. */
+/** Vectors of neighbours as vectors of words, their scale, and the sum of their codes. */
 function roundBlock(b: KernelBuilder, vectors: readonly Value[], bits: 4 | 8) {
   const scale = scaleOf(b, vectors);
   const codes = vectors.map((v) => roundedCode(b, v, b.splat(scale)));
-  const sum = joined(b, 'add', lanesOf(b, joined(b, 'add', codes)));
-  return { words: packWords(b, codes, bits), scale, sum };
+  const sum = joined(b, 'add', fourOf(b, 'add', joined(b, 'add', codes)));
+  const words = b.lanes === 4 ? packFours(b, codes, bits) : packWords(b, codes, bits);
+  return { words, scale, sum };
 }
 
 /**
@@ -93,7 +96,7 @@ function roundBlock(b: KernelBuilder, vectors: readonly Value[], bits: 4 | 8) {
  */
 function scaleOf(b: KernelBuilder, vectors: readonly Value[]): Value {
   const bits = vectors.map((v) => b.bitcast(b.unary('abs', v), 'i32'));
-  const top = b.bitcast(joined(b, 'max', lanesOf(b, joined(b, 'max', bits))), 'f32');
+  const top = b.bitcast(joined(b, 'max', fourOf(b, 'max', joined(b, 'max', bits))), 'f32');
   const exact = b.binary('div', top, b.const('f32', 127));
   const nothing = b.compare('eq', exact, b.const('f32', 0));
   return b.select(nothing, b.const('f32', 1), exact);
@@ -112,8 +115,10 @@ function roundedCode(b: KernelBuilder, v: Value, scale: Value): Value {
   return b.binary('min', b.binary('max', code, b.const('i32', low)), b.const('i32', high));
 }
 
-function lanesOf(b: KernelBuilder, v: Value): Value[] {
-  return Array.from({ length: LANES }, (_, lane) => b.lane(v, lane));
+/** The lanes of a vector joined to four single values. */
+function fourOf(b: KernelBuilder, fn: 'max' | 'add', v: Value): Value[] {
+  const folded = foldLanes(b, v, 4, (x, y) => b.binary(fn, x, y));
+  return [0, 1, 2, 3].map((lane) => b.lane(folded, lane));
 }
 
 /** One value of a list whose length is a power of two, joined pairwise. */
@@ -126,8 +131,34 @@ function joined(b: KernelBuilder, fn: 'max' | 'add', list: readonly Value[]): Va
   return rest[0];
 }
 
-/** Four codes to a word: neighbours, or every other one where the weight's bytes hold two each. */
+/**
+ * Four codes to a word: neighbours, or every other one of eight where the weight's bytes hold two
+ * each. Byte by byte, the codes of all words come into one vector; lanes beyond the words repeat.
+ */
 function packWords(b: KernelBuilder, codes: readonly Value[], bits: 4 | 8): Value[] {
+  const place = (word: number, byte: number) =>
+    bits === 8 ? 4 * word + byte : 8 * Math.floor(word / 2) + 2 * byte + (word % 2);
+  const bytes = [0, 1, 2, 3].map((byte) => {
+    const wanted = b.eachLane((word) => place(word % WORDS, byte));
+    const low = b.binary('and', pickLanes(b, codes, wanted), b.const('i32', 255));
+    return byte === 0 ? low : b.binary('shl', low, b.const('i32', 8 * byte));
+  });
+  return [joined(b, 'add', bytes)];
+}
+
+/** The lanes that are wanted of several vectors, counted through all of them. */
+function pickLanes(b: KernelBuilder, vectors: readonly Value[], wanted: readonly number[]): Value {
+  const { lanes } = b;
+  return vectors.reduce((found, vector, i) => {
+    const inside = (place: number) => Math.floor(place / lanes) === i;
+    if (i > 0 && !wanted.some(inside)) return found;
+    const places = wanted.map((place, lane) => (inside(place) ? lanes + (place % lanes) : lane));
+    return b.shuffle(found, vector, places);
+  }, vectors[0]);
+}
+
+/** The words of vectors of four lanes. */
+function packFours(b: KernelBuilder, codes: readonly Value[], bits: 4 | 8): Value[] {
   const ordered =
     bits === 8
       ? codes
@@ -142,8 +173,8 @@ function packWords(b: KernelBuilder, codes: readonly Value[], bits: 4 | 8): Valu
   );
   const pairs = (x: Value, y: Value) =>
     b.binary('add', b.shuffle(x, y, [0, 2, 4, 6]), b.shuffle(x, y, [1, 3, 5, 7]));
-  return [0, LANES].map((from) => {
-    const [p, q, r, s] = placed.slice(from, from + LANES);
+  return [0, 4].map((from) => {
+    const [p, q, r, s] = placed.slice(from, from + 4);
     return pairs(pairs(p, q), pairs(r, s));
   });
 }

@@ -1,7 +1,7 @@
 import type { NodeOf } from '../../ir/graph/types.ts';
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import { add, constant, type Index, LANE, mul, sub } from '../../ir/kernel/index-expr.ts';
-import type { Buffer, Value } from '../../ir/kernel/types.ts';
+import { add, constant, type Index, mul, sub } from '../../ir/kernel/index-expr.ts';
+import type { Buffer, KernelTarget, Value } from '../../ir/kernel/types.ts';
 import {
   ORIGIN_PLACE,
   PANEL_ROWS,
@@ -15,7 +15,8 @@ import { type ExpressionLowering, splitIndex } from '../lower/expression.ts';
 import { linearIndex } from '../lower/movement.ts';
 import type { CallResult, CallTemplate } from './call-template.ts';
 
-function refusal(call: NodeOf<'call'>): string | undefined {
+function refusal(call: NodeOf<'call'>, { lanes }: KernelTarget): string | undefined {
+  if (lanes !== PANEL_ROWS) return `a panel has not the ${lanes} rows of a vector`;
   const [entries, codes, scales] = call.src;
   if (codes.shape.length !== 5 || scales.shape.length !== 3) return 'the weight has other axes';
   if (codes.op !== 'buffer') return 'the codes are not in memory';
@@ -91,7 +92,7 @@ class PackedProduct {
         b.binary('add', sum, this.#term(add(row, i), block, factors, scale)),
       );
     });
-    const column = add(mul(panel, PANEL_ROWS), LANE);
+    const column = add(mul(panel, PANEL_ROWS), b.laneIndex);
     sums.forEach((sum, i) => {
       const at = [...splitIndex(add(row, i), this.#lead), column];
       this.#result.write(at, sum, [sub(constant(this.#width - 1), column)]);
@@ -133,7 +134,10 @@ class PackedProduct {
         ? [pairs.flat()]
         : [pairs.map(([low]) => low), pairs.map(([, high]) => high)];
     const scales = this.#result.call.src[2];
-    return { factors, scale: b.splat(this.#lowering.evaluate(scales, [panel, scaleBlock, LANE])) };
+    return {
+      factors,
+      scale: b.splat(this.#lowering.evaluate(scales, [panel, scaleBlock, b.laneIndex])),
+    };
   }
 
   /** What a block adds: (sum of products of codes - origin) times both scales. */

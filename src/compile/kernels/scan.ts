@@ -23,13 +23,13 @@ export function buildScan(
   const { fn, axis } = node.arg;
   const start = identityValue(b, valueDType(node.dtype), scanIdentity(fn, node.dtype));
   const others = x.shape.map((dim, i) => (i === axis ? 1 : dim));
-  loopOver(b, others, vectorAxis(others), 'thread', (place) => {
+  loopOver(b, others, vectorAxis(others, b.target), 'thread', (place, mask) => {
     const first = place.some(hasLane) ? b.splat(start) : start;
     b.loop(dimIndex(x.shape[axis]), 'serial', [first], (i, [before]) => {
       const at = place.map((p, a) => (a === axis ? i : p));
-      const element = lowering.evaluate(x, at);
+      const element = lowering.evaluate(x, at, mask);
       const sum = combine(b, fn, before, first.lanes === 1 ? element : b.splat(element));
-      b.store(out, linearIndex(at, x.shape), sum);
+      b.store(out, linearIndex(at, x.shape), sum, mask);
       return [sum];
     });
   });

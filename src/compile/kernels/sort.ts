@@ -1,7 +1,7 @@
 import type { NodeOf } from '../../ir/graph/types.ts';
-import { eachLane, type KernelBuilder } from '../../ir/kernel/builder.ts';
-import { add, constant, type Index, LANE, LANES, mul } from '../../ir/kernel/index-expr.ts';
-import type { Buffer, Value } from '../../ir/kernel/types.ts';
+import type { KernelBuilder } from '../../ir/kernel/builder.ts';
+import { add, constant, type Index, mul, sub } from '../../ir/kernel/index-expr.ts';
+import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
 import { maxDim } from '../../ir/shape.ts';
 import type { ExpressionLowering } from '../lower/expression.ts';
 import { loopOver } from '../lower/map-kernel.ts';
@@ -21,11 +21,14 @@ interface Run {
 
 type Sink = (at: Index, entry: Entry) => void;
 
+/** Entries that are sorted in registers. */
+const RUN = 4;
+
 /** The text of the checks, which never fail: a merge holds its cursors inside the runs. */
 const CURSOR = 'sort: merge';
 
 /**
- * Sorts every row by bottom-up merging: runs of one vector by exchanging neighbours in registers,
+ * Sorts every row by bottom-up merging: runs of four by exchanging neighbours in registers,
  * then passes that merge pairs of runs from one local buffer into the other, the last of them into
  * the result. Every step keeps equal elements in their order.
  */
@@ -39,7 +42,7 @@ export function buildSort(
   const { axis } = node.arg;
   const size = maxDim(x.shape[axis]);
   const widths: number[] = [];
-  for (let width = LANES; width < size; width *= 2) widths.push(width);
+  for (let width = RUN; width < size; width *= 2) widths.push(width);
   const keyType = x.dtype === 'f64' ? 'f64' : 'i32';
   const runs = Array.from({ length: Math.min(2, widths.length) }, (_, i): Run => {
     const keys = b.buffer(`keys${i}`, keyType, size, 'local');
@@ -55,7 +58,7 @@ export function buildSort(
         b.store(places, i, place);
       };
     };
-    const keyAt = (i: Index) => sortKey(b, lowering.evaluate(x, along(i)));
+    const keyAt = (i: Index, mask: Mask) => sortKey(b, lowering.evaluate(x, along(i), mask));
     sortVectors(b, size, keyAt, widths.length === 0 ? toResult : toRun(runs[0]));
     widths.forEach((width, pass) => {
       const last = pass === widths.length - 1;
@@ -95,26 +98,40 @@ function before(b: KernelBuilder, x: Value, y: Value): Value {
   return b.binary('or', less, onlyLastIsNaN);
 }
 
-/** Sorts each whole vector of a row, and what is left at its end, in registers. */
-function sortVectors(b: KernelBuilder, size: number, keyAt: (i: Index) => Value, put: Sink): void {
-  const putSorted = (from: Index, keys: readonly Value[]) => {
+/** Sorts runs of a row, read as vectors, in registers. */
+function sortVectors(
+  b: KernelBuilder,
+  size: number,
+  keyAt: (i: Index, mask: Mask) => Value,
+  put: Sink,
+): void {
+  const putSorted = (start: Index, keys: readonly Value[]) => {
+    for (let i = 0; i < keys.length; i += RUN) putRun(add(start, i), keys.slice(i, i + RUN));
+  };
+  const putRun = (from: Index, keys: readonly Value[]) => {
     const entries = keys.map((key, i) => ({ key, place: b.index(add(from, i)) }));
     exchangeNeighbours(b, entries).forEach((entry, i) => {
       put(add(from, i), entry);
     });
   };
-  const whole = Math.floor(size / LANES);
+  const whole = Math.floor(size / b.lanes);
   b.loop(whole, 'serial', [], (i) => {
-    const from = mul(i, LANES);
-    const keys = keyAt(add(from, LANE));
+    const from = mul(i, b.lanes);
+    const keys = keyAt(add(from, b.laneIndex), []);
     putSorted(
       from,
-      eachLane((lane) => b.lane(keys, lane)),
+      b.eachLane((lane) => b.lane(keys, lane)),
     );
   });
-  const end = constant(whole * LANES);
-  const rest = Array.from({ length: size % LANES }, (_, i) => keyAt(add(end, i)));
-  putSorted(end, rest);
+  const end = constant(whole * b.lanes);
+  const count = size % b.lanes;
+  const rest = () => {
+    if (!b.target.laneMasks) return Array.from({ length: count }, (_, i) => keyAt(add(end, i), []));
+    const lanes = add(end, b.laneIndex);
+    const keys = keyAt(lanes, [sub(constant(size - 1), lanes)]);
+    return Array.from({ length: count }, (_, i) => b.lane(keys, i));
+  };
+  if (count > 0) putSorted(end, rest());
 }
 
 /** As many rounds as elements, each exchanging every second pair of neighbours out of order. */

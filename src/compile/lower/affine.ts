@@ -1,5 +1,6 @@
 import type { Node } from '../../ir/graph/types.ts';
 import { add, constant, type Index, mul, sub, varIndex } from '../../ir/kernel/index-expr.ts';
+import type { Mask } from '../../ir/kernel/types.ts';
 import { proveNonNegative } from '../../ir/kernel/verify-bounds.ts';
 import { pushIndex } from './movement.ts';
 
@@ -34,10 +35,15 @@ export function affineIndex(node: Node, at: readonly Index[]): Index | undefined
   }
 }
 
-/** The same where it is proven to be one of 0 .. size - 1: it then needs no check. */
-export function provenIndex(node: Node, at: readonly Index[], size: number): Index | undefined {
+/** The same where it is proven, under a mask, to be one of 0 .. size - 1: it then needs no check. */
+export function provenIndex(
+  node: Node,
+  at: readonly Index[],
+  size: number,
+  mask: Mask = [],
+): Index | undefined {
   const index = affineIndex(node, at);
   if (!index) return undefined;
   const room = sub(constant(size - 1), index);
-  return proveNonNegative(index, []) && proveNonNegative(room, []) ? index : undefined;
+  return proveNonNegative(index, mask) && proveNonNegative(room, mask) ? index : undefined;
 }

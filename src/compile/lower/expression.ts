@@ -4,7 +4,7 @@ import { REDUCE } from '../../ir/graph/functions.ts';
 import { indexingText } from '../../ir/graph/ops/indexing.ts';
 import { reduceIdentity } from '../../ir/graph/ops/reduce.ts';
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
-import { eachLane, type KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
+import { type KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
 import {
   atLane,
   constant,
@@ -88,6 +88,7 @@ export class ExpressionLowering {
     return buffer;
   }
 
+  /** Lanes in which the mask fails may hold anything, and so may all where it fails in each. */
   evaluate(node: Node, index: readonly Index[], mask: Mask = []): Value {
     const wide = this.evaluateToStore(node, index, mask);
     if (!mustNarrow(node) || this.#sources.bufferOf(node)) return wide;
@@ -95,32 +96,45 @@ export class ExpressionLowering {
   }
 
   /** The same for a value that goes into memory at once: the store rounds it to the node's type. */
-  evaluateToStore(node: Node, index: readonly Index[], mask: Mask = []): Value {
+  evaluateToStore(node: Node, index: readonly Index[], outer: Mask = []): Value {
+    const mask = this.#maskFor(index, outer);
     const given = this.#given.get(keyOf(node, index, []));
     if (given) return given;
     const key = keyOf(node, index, mask);
     const known = this.#memo.get(key);
     if (known) return known;
     const cache = this.#sources.rowCaches?.get(node.id);
-    const value =
-      cache && mask.length === 0
-        ? this.#throughRow(node, index, cache)
-        : this.#compute(node, index, mask);
+    const value = cache
+      ? this.#throughRow(node, index, cache, mask)
+      : this.#compute(node, index, mask);
     this.#memo.set(key, value);
     return value;
   }
 
+  /**
+   * The part of a mask that matters at an index. What all lanes share is wanted by the first one,
+   * for which the end of a row's last vector always holds.
+   */
+  #maskFor(index: readonly Index[], mask: Mask): Mask {
+    if (!this.#b.target.laneMasks || mask.length === 0 || index.some(hasLane)) return mask;
+    return mask.filter((m) => !(hasLane(m) && proveNonNegative(atLane(m, 0), [])));
+  }
+
   /** A value of which a row is kept: computed where the row is filled, read anywhere else. */
-  #throughRow(node: Node, index: readonly Index[], { filler, axis }: RowCache): Value {
+  #throughRow(node: Node, index: readonly Index[], { filler, axis }: RowCache, mask: Mask): Value {
     const b = this.#b;
     const rest = index.map((i, a) => (a === axis ? ZERO : i));
+    // Under another mask than that of the row's end nobody knows whether there is such a row.
+    if (this.#maskFor(rest, mask).length > 0) return this.#compute(node, index, mask);
     const key = keyOf(node, rest, []);
     if (!this.#rows.has(key) && !rest.some(hasLane)) this.evaluate(filler, rest);
     const row = this.#rows.get(key);
     // Where its index is known, since the value is remembered for all places inside.
-    if (row?.complete) return b.at(this.#depthOf(index, []), () => b.load(row.buffer, index[axis]));
-    const value = this.#compute(node, index, []);
-    if (row) b.store(row.buffer, index[axis], value);
+    if (row?.complete) {
+      return b.at(this.#depthOf(index, mask), () => this.#read(row.buffer, index[axis], mask));
+    }
+    const value = this.#compute(node, index, mask);
+    if (row) b.store(row.buffer, index[axis], value, mask);
     return value;
   }
 
@@ -208,18 +222,23 @@ export class ExpressionLowering {
     }
   }
 
-  /** Lanes that the mask or the place treats apart are read apart, each with its own proof. */
+  /**
+   * Lanes that the mask or the place treats apart are read apart, each with its own proof, unless
+   * the target has masks for lanes and nothing is uneven.
+   */
   #read(buffer: Buffer, place: Index, mask: Mask): Value {
     const b = this.#b;
     const asked = mask.filter((m) => range(m).min < 0);
-    if (asked.some(hasLane) || (hasLane(place) && !laneStep(place))) {
+    const perLane = asked.some(hasLane);
+    const evenly = [place, ...asked].every(laneStep);
+    if ((perLane && !b.target.laneMasks) || ((perLane || hasLane(place)) && !evenly)) {
       const one = (lane: number) =>
         this.#read(
           buffer,
           atLane(place, lane),
           mask.map((m) => atLane(m, lane)),
         );
-      return b.pack(eachLane(one));
+      return b.pack(b.eachLane(one));
     }
     return b.load(buffer, place, guarded(place, buffer.size, asked));
   }
@@ -253,7 +272,8 @@ export class ExpressionLowering {
     const b = this.#b;
     const [x, places] = node.src;
     const { axis } = node.arg;
-    const proven = provenIndex(places, index, maxDim(x.shape[axis]));
+    const given = b.target.laneMasks ? mask : [];
+    const proven = provenIndex(places, index, maxDim(x.shape[axis]), given);
     if (proven) return this.evaluate(x, index.with(axis, proven), mask);
     // What is computed outside the mask is never used and must not be checked.
     const place = this.#under(mask, this.evaluate(places, index, mask), b.const('i32', 0));
@@ -269,7 +289,7 @@ export class ExpressionLowering {
     if (place.lanes === 1) return at(place, index, mask);
     const perLane = (list: readonly Index[], lane: number) => list.map((i) => atLane(i, lane));
     return b.pack(
-      eachLane((lane) => at(b.lane(place, lane), perLane(index, lane), perLane(mask, lane))),
+      b.eachLane((lane) => at(b.lane(place, lane), perLane(index, lane), perLane(mask, lane))),
     );
   }
 
@@ -289,13 +309,13 @@ export class ExpressionLowering {
     const dtype = valueDType(node.dtype);
     const length =
       sizes.length === 1 ? dimIndex(sizes[0]) : constant(sizeOf(sizes.map((d) => staticSize(d))));
-    const element = (i: Index): Value => {
+    const element = (i: Index, inside: Mask = []): Value => {
       const parts = splitIndex(i, sizes);
       const at = x.shape.map((_, axis) => {
         const position = axes.indexOf(axis);
         return position < 0 ? index[axis] : parts[position];
       });
-      return this.evaluate(x, at, mask);
+      return this.evaluate(x, at, [...mask, ...inside]);
     };
     // A window's few places: written out, their indices need no division.
     const unrolled = sizes.length > 1 && length.isConstant && length.constant < PARTIALS;

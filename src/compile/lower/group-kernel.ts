@@ -13,7 +13,7 @@ import {
   mentions,
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
-import type { Buffer, Kernel, Mask, Value } from '../../ir/kernel/types.ts';
+import type { Buffer, Kernel, KernelTarget, Mask, Value } from '../../ir/kernel/types.ts';
 import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
 import type { CallResult } from '../kernels/call-template.ts';
 import { buildGemm, type Gemm } from '../kernels/gemm.ts';
@@ -50,6 +50,7 @@ export interface LowerOptions {
   /** True for nodes whose value another kernel or the caller keeps in memory. */
   readonly hasBuffer: (node: Node) => boolean;
   readonly tiles: GemmTiles;
+  readonly kernelTarget: KernelTarget;
   /** Scatters whose result lies in the memory of what they change. */
   readonly inPlace: ReadonlySet<number>;
   /** Threads that will run the kernels together. */
@@ -118,7 +119,7 @@ function buildWith(
   fill: (parts: Parts) => void,
   rowCaches?: ReadonlyMap<number, RowCache>,
 ): LoweredKernel {
-  const b = new KernelBuilder();
+  const b = new KernelBuilder(options.kernelTarget);
   const nodes: Node[] = [];
   const outs = plan.stored.map((root, i) => {
     nodes.push(root);
@@ -174,13 +175,13 @@ function mapKernel(plan: KernelPlan, options: LowerOptions): LoweredKernel {
     const flat = [sizeOf(shape)];
     // The last axis that has places takes them all: indices of axes of size 1 are not looked at.
     const at = shape.findLastIndex((dim) => dim !== 1);
-    return mapOver(plan, options, flat, vectorAxis(flat), ([i]) =>
+    return mapOver(plan, options, flat, vectorAxis(flat, options.kernelTarget), ([i]) =>
       shape.map((_, axis) => (axis === at ? i : ZERO)),
     );
   }
   const joined = plan.roots.length === 1 ? concatParts(first, options.hasBuffer) : undefined;
   if (joined && !hasReduction(options)(first)) return concatKernel(plan, options, joined);
-  const axis = vectorAxis(shape);
+  const axis = vectorAxis(shape, options.kernelTarget);
   const same = (index: readonly Index[]) => index;
   const vector = mapOver(plan, options, shape, axis, same);
   if (axis < 0 || !plan.roots.some(hasReduction(options))) return vector;
@@ -194,12 +195,18 @@ function concatKernel(plan: KernelPlan, options: LowerOptions, joined: ConcatPar
   const [root] = plan.stored;
   return buildWith(plan, options, ({ b, lowering, outs }) => {
     for (const { start, node } of joined.parts) {
-      loopOver(b, node.shape, vectorAxis(node.shape), 'thread', (place) => {
-        const at = place.map((i, axis) => (axis === joined.axis ? add(i, constant(start)) : i));
-        const value = lowering.evaluateToStore(node, place);
-        const stored = joined.summed ? lowerBinary(b, 'add', value, zero(b, value)) : value;
-        b.store(outs[0], linearIndex(at, root.shape), stored);
-      });
+      loopOver(
+        b,
+        node.shape,
+        vectorAxis(node.shape, options.kernelTarget),
+        'thread',
+        (place, mask) => {
+          const at = place.map((i, axis) => (axis === joined.axis ? add(i, constant(start)) : i));
+          const value = lowering.evaluateToStore(node, place, mask);
+          const stored = joined.summed ? lowerBinary(b, 'add', value, zero(b, value)) : value;
+          b.store(outs[0], linearIndex(at, root.shape), stored, mask);
+        },
+      );
     }
   });
 }
@@ -232,11 +239,11 @@ function mapOver(
   toIndex: (index: readonly Index[]) => readonly Index[],
 ): LoweredKernel {
   const fill = ({ b, lowering, outs }: Parts) => {
-    loopOver(b, shape, vector, 'thread', (place) => {
+    loopOver(b, shape, vector, 'thread', (place, mask) => {
       const index = toIndex(place);
-      const values = plan.stored.map((root) => lowering.evaluateToStore(root, index));
+      const values = plan.stored.map((root) => lowering.evaluateToStore(root, index, mask));
       values.forEach((value, i) => {
-        b.store(outs[i], linearIndex(index, plan.stored[i].shape), value);
+        b.store(outs[i], linearIndex(index, plan.stored[i].shape), value, mask);
       });
     });
   };
@@ -321,7 +328,7 @@ function gemmKernel(
   const aShape = [shape.batch, shape.rows, shape.contracted];
   const bShape = [shape.batch, shape.contracted, shape.columns];
   const cShape = [shape.batch, shape.rows, shape.columns];
-  const probe = probeIndices(sizeOf(shape.batch), m, k);
+  const probe = probeIndices(sizeOf(shape.batch), m, k, n);
   buildGemm(
     b,
     {
@@ -335,7 +342,13 @@ function gemmKernel(
         lowering.evaluate(left, index(group, row, depth, aShape), mask),
       b: (group, depth, column, mask) =>
         lowering.evaluate(right, index(group, depth, column, bShape), mask),
-      aIsPlain: readsEvenly(left, index(...probe, aShape), probe[2], options.hasBuffer),
+      aIsPlain: readsEvenly(left, index(probe[0], probe[1], probe[2], aShape), probe[2], options.hasBuffer),
+      bIsTurned: readsEvenly(
+        right,
+        index(probe[0], probe[2], probe[3], bShape),
+        probe[2],
+        options.hasBuffer,
+      ),
       finish: (group, row, column, value, mask) => {
         const at = index(group, row, column, cShape);
         lowering.give(core as Node, at, value);
@@ -348,10 +361,10 @@ function gemmKernel(
 }
 
 /** Stand-ins for the loops of a product, to look at an operand's addresses before building it. */
-function probeIndices(batch: number, m: Index, k: number): [Index, Index, Index] {
+function probeIndices(batch: number, m: Index, k: number, n: number): Index[] {
   const loop = (id: number, extent: Index) =>
     atomIndex({ kind: 'loop', id, extent, key: `probe${id}` });
-  return [loop(0, constant(batch)), loop(1, m), loop(2, constant(k))];
+  return [constant(batch), m, constant(k), constant(n)].map((extent, id) => loop(id, extent));
 }
 
 /** The epilogue: what the roots make of a vector of the product. Lanes beyond the mask are void. */

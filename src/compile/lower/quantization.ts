@@ -1,14 +1,16 @@
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
-import { eachLane, type KernelBuilder } from '../../ir/kernel/builder.ts';
+import type { KernelBuilder } from '../../ir/kernel/builder.ts';
 import {
   add,
   atLane,
+  constant,
   div,
   hasLane,
   type Index,
   laneStep,
   mod,
   mul,
+  sub,
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
 import type { Mask, Value } from '../../ir/kernel/types.ts';
@@ -112,7 +114,9 @@ export class QuantizationLowering {
     const along = steps[steps.length - 1];
     const inOneRow = steps.slice(0, -1).every((s) => s?.step === 0) && !mask.some(hasLane);
     if (inOneRow && along?.step === 1 && mod(along.base, 2) === ZERO) {
-      return this.#fourNibbles(packed, withLast(index, along.base), mask);
+      const at = withLast(index, along.base);
+      if (this.#b.lanes === 4) return this.#fourNibbles(packed, at, mask);
+      return this.#neighbours(packed, at, mask);
     }
     const bytes = this.#evaluate(packed, withLast(index, div(last, 2)), mask);
     const half = mod(last, 2);
@@ -127,8 +131,26 @@ export class QuantizationLowering {
     return b.convert(b.select(isLow, b.binary('and', bytes, fifteen), high), 'f32');
   }
 
+  /** Half as many bytes as lanes hold the codes of neighbours: each byte goes to two lanes. */
+  #neighbours(packed: Node, index: readonly Index[], mask: Mask): Value {
+    const b = this.#b;
+    const half = b.lanes / 2;
+    const first = div(index[index.length - 1], 2);
+    const at = withLast(index, add(first, b.laneIndex));
+    const read = this.#evaluate(packed, at, [...mask, sub(constant(half - 1), b.laneIndex)]);
+    const bytes = b.splat(read);
+    const twice = b.shuffle(
+      bytes,
+      bytes,
+      b.eachLane((lane) => lane >> 1),
+    );
+    const isLow = b.pack(b.eachLane((lane) => b.const('bool', lane % 2 === 0 ? 1 : 0)));
+    const low = b.binary('and', twice, b.const('u32', 15));
+    return b.convert(b.select(isLow, low, b.binary('shr', twice, b.const('u32', 4))), 'f32');
+  }
+
   /**
-   * Two bytes hold the codes of all lanes: each lane masks its own four bits where they lie, and a
+   * Two bytes hold the codes of all four lanes: each lane masks its own four bits where they lie, and a
    * multiplication by a power of two moves them to the right place, exactly.
    */
   #fourNibbles(packed: Node, index: readonly Index[], mask: Mask): Value {
@@ -139,7 +161,7 @@ export class QuantizationLowering {
       return this.#evaluate(packed, at, mask);
     };
     const both = b.binary('or', byte(0), b.binary('shl', byte(1), b.const('u32', 8)));
-    const perLane = (value: (lane: number) => Value) => b.pack(eachLane(value));
+    const perLane = (value: (lane: number) => Value) => b.pack(b.eachLane(value));
     const bits = perLane((lane) => b.const('i32', 15 * 16 ** lane));
     const scales = perLane((lane) => b.const('f32', 16 ** -lane));
     const masked = b.binary('and', b.bitcast(b.splat(both), 'i32'), bits);

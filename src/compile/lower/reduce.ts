@@ -1,6 +1,16 @@
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import { add, div, type Index, LANE, LANES, mod, mul } from '../../ir/kernel/index-expr.ts';
-import type { Value } from '../../ir/kernel/types.ts';
+import {
+  add,
+  div,
+  type Index,
+  mod,
+  mul,
+  range,
+  sub,
+  upperBound,
+} from '../../ir/kernel/index-expr.ts';
+import type { Mask, Value } from '../../ir/kernel/types.ts';
+import { foldLanes } from './lanes.ts';
 
 /** Partial results of a reduction; see `reduceInOrder`. */
 export const PARTIALS = 16;
@@ -12,8 +22,8 @@ export interface Reduction {
   readonly length: Index;
   readonly combine: (x: Value, y: Value) => Value;
   readonly identity: Value;
-  /** Element i; a vector when i holds the lane. */
-  readonly element: (i: Index) => Value;
+  /** Element i; a vector when i holds the lane, of which only lanes inside the mask count. */
+  readonly element: (i: Index, mask?: Mask) => Value;
   /** True when the result itself is a vector (one reduction per lane). */
   readonly perLane: boolean;
   /** An element takes so many instructions that it fills the registers by itself. */
@@ -45,10 +55,40 @@ export function reduceInOrder(b: KernelBuilder, reduction: Reduction): Value {
     }
     return sum;
   }
-  const [tail] = b.loop(rest, 'reduce', [zero], (i, [sum]) => [
-    combine(sum, level(b, reduction.element(add(start, i)), zero.lanes)),
-  ]);
+  const inVectors = reduction.isHeavy && !reduction.perLane && b.target.laneMasks;
+  const [tail] = inVectors
+    ? [reduceRest(b, reduction, start, rest)]
+    : b.loop(rest, 'reduce', [zero], (i, [sum]) => [
+        combine(sum, level(b, reduction.element(add(start, i)), zero.lanes)),
+      ]);
   return whole ? combine(whole, tail) : tail;
+}
+
+/** The last elements, computed as vectors and joined lane by lane: the order stays what it is. */
+function reduceRest(b: KernelBuilder, reduction: Reduction, start: Index, rest: Index): Value {
+  const { combine, element, identity, length } = reduction;
+  const turns = div(add(rest, b.lanes - 1), b.lanes);
+  const step = (turn: Index | number, before: Value): Value => {
+    const first = add(start, typeof turn === 'number' ? turn * b.lanes : mul(turn, b.lanes));
+    const last = sub(length, 1);
+    const place = add(first, b.laneIndex);
+    const vector = b.splat(element(place, [sub(last, place)]));
+    let sum = before;
+    for (let lane = 0; lane < b.lanes; lane++) {
+      const room = sub(last, add(first, lane));
+      if (upperBound(room) < 0) break;
+      const joined = combine(sum, b.lane(vector, lane));
+      if (range(room).min >= 0) sum = joined;
+      else sum = b.select(b.compare('le', b.const('i32', 0), b.index(room)), joined, sum);
+    }
+    return sum;
+  };
+  if (!turns.isConstant) {
+    return b.loop(turns, 'reduce', [identity], (turn, [sum]) => [step(turn, sum)])[0];
+  }
+  let tail = identity;
+  for (let turn = 0; turn < turns.constant; turn++) tail = step(turn, tail);
+  return tail;
 }
 
 function reduceBlocks(b: KernelBuilder, reduction: Reduction, blocks: Index): Value {
@@ -64,10 +104,16 @@ function reduceBlocks(b: KernelBuilder, reduction: Reduction, blocks: Index): Va
     }
     return partials[0];
   }
-  const partials = sumBlocks(b, reduction, blocks, PARTIALS / LANES, (block, v) =>
-    b.splat(element(add(add(mul(block, PARTIALS), v * LANES), LANE))),
+  const partials = sumBlocks(b, reduction, blocks, PARTIALS / b.lanes, (block, v) =>
+    b.splat(element(add(add(mul(block, PARTIALS), v * b.lanes), b.laneIndex))),
   );
-  const quad = combine(combine(partials[0], partials[2]), combine(partials[1], partials[3]));
+  let vectors = partials;
+  while (vectors.length > 1) {
+    const half = vectors.length / 2;
+    const wider = vectors;
+    vectors = repeat(zero, half).map((_, i) => combine(wider[i], wider[i + half]));
+  }
+  const quad = foldLanes(b, vectors[0], 4, combine);
   const even = combine(b.lane(quad, 0), b.lane(quad, 2));
   const odd = combine(b.lane(quad, 1), b.lane(quad, 3));
   return combine(even, odd);

@@ -2,6 +2,7 @@ import { InternalError } from '../../base/errors.ts';
 import { arrayClass } from '../../ir/dtype.ts';
 import { indexOutOfRange } from '../../ir/graph/ops/indexing.ts';
 import { interpretKernel } from '../../ir/kernel/interpret.ts';
+import { type KernelTarget, WASM_KERNELS } from '../../ir/kernel/types.ts';
 import type { Code, Place, Step, Target } from '../../ir/program.ts';
 import { runInSlices } from '../slices.ts';
 import type { Allocation, Device, Executable } from '../types.ts';
@@ -10,12 +11,16 @@ import { HostMemory } from './host-memory.ts';
 /** The kernel interpreter as a device: runs what the compiler made, without generated code. */
 export class KernelInterpreter extends HostMemory implements Device {
   readonly name = 'interpret-kernels';
-  readonly target: Target = { kind: 'kernels' };
+  readonly target: Target;
   readonly #fusedFma: boolean;
 
-  /** @param fusedFma round multiply-adds once, as a device with such an instruction does */
-  constructor(fusedFma = false) {
+  /**
+   * @param fusedFma round multiply-adds once, as a device with such an instruction does
+   * @param kernelTarget what kernels are built for
+   */
+  constructor(fusedFma = false, kernelTarget: KernelTarget = WASM_KERNELS) {
     super();
+    this.target = { kind: 'kernels', kernelTarget };
     this.#fusedFma = fusedFma;
   }
 

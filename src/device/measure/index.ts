@@ -8,4 +8,11 @@ export {
   type Rate,
   type RateUnit,
 } from './machine.ts';
+export {
+  makeNativeProbes,
+  measureNative,
+  type NativeMeasurements,
+  type NativeMeasureOptions,
+  type NativeProbes,
+} from './native.ts';
 export { makeThreadProbes, type ThreadProbes } from './threads.ts';

@@ -8,7 +8,7 @@ export const DEFAULT_BYTES = 2 ** 28;
 const WARM_SECONDS = 0.3;
 const SAMPLE_SECONDS = 0.1;
 
-export type RateUnit = 'GFLOP/s' | 'GB/s';
+export type RateUnit = 'GFLOP/s' | 'GOP/s' | 'GB/s';
 
 /** A limit of the machine, ready to be measured again and again beside what it limits. */
 export interface Probe {
@@ -77,7 +77,13 @@ export async function makeProbes(options: MeasureOptions = {}): Promise<Probes> 
   };
 }
 
-function probe(unit: RateUnit, work: number, run: () => unknown, warmSeconds: number): Probe {
+/** A probe of what does `work` operations or bytes at each call of `run`; warms it. */
+export function probe(
+  unit: RateUnit,
+  work: number,
+  run: () => unknown,
+  warmSeconds: number,
+): Probe {
   const measure = (seconds: number, now = () => performance.now()): number => {
     const start = now();
     let count = 0;
@@ -100,9 +106,12 @@ function probe(unit: RateUnit, work: number, run: () => unknown, warmSeconds: nu
 export async function measureMachine(options: MeasureOptions = {}): Promise<MachineMeasurements> {
   const { repeats = 5 } = options;
   const { relaxedSimd, peakF32, read, copy } = await makeProbes(options);
-  const rate = ({ unit, sample }: Probe): Rate => {
-    const values = Array.from({ length: repeats }, () => sample()).sort((a, b) => a - b);
-    return { unit, median: values[values.length >> 1], best: values[values.length - 1] };
-  };
+  const rate = (probe: Probe) => rateOf(probe, repeats);
   return { relaxedSimd, peakF32: rate(peakF32), read: rate(read), copy: rate(copy) };
+}
+
+/** Several samples of a probe, taken one after the other. */
+export function rateOf({ unit, sample }: Probe, repeats: number): Rate {
+  const values = Array.from({ length: repeats }, () => sample()).sort((a, b) => a - b);
+  return { unit, median: values[values.length >> 1], best: values[values.length - 1] };
 }

@@ -9,10 +9,10 @@ import {
   type Target,
   tableSlots,
 } from '../../ir/program.ts';
+import { Heap } from '../heap.ts';
 import { runInSlices } from '../slices.ts';
 import type { Allocation, Device, Executable } from '../types.ts';
 import { CONTROL_BYTES, MAX_THREADS } from './control.ts';
-import { Heap } from './heap.ts';
 import { Pool } from './pool.ts';
 import { traceRun } from './trace.ts';
 

@@ -8,8 +8,8 @@ import {
   constant,
   hasLane,
   type Index,
-  LANES,
   type LoopAtom,
+  laneAtom,
   laneStep,
   range,
   upperBound,
@@ -23,6 +23,7 @@ import type {
   CarriedValue,
   CompareFn,
   Kernel,
+  KernelTarget,
   Loop,
   LoopKind,
   Mask,
@@ -74,6 +75,11 @@ export function valueDType(dtype: DType): ValueDType {
  * the way kernels are built, not from later passes.
  */
 export class KernelBuilder {
+  readonly target: KernelTarget;
+  /** Lanes of the kernel's vectors. */
+  readonly lanes: number;
+  /** The lane itself, as a part of indices. */
+  readonly laneIndex: Index;
   readonly #buffers: Buffer[] = [];
   readonly #vars = new Map<string, Var>();
   readonly #locals: Buffer[] = [];
@@ -84,6 +90,12 @@ export class KernelBuilder {
   #nextValue = 0;
   #nextLoop = 0;
   #nextBuffer = 0;
+
+  constructor(target: KernelTarget) {
+    this.target = target;
+    this.lanes = target.lanes;
+    this.laneIndex = laneAtom(target.lanes);
+  }
 
   /** Depth of the block now being filled. */
   get depth(): number {
@@ -168,12 +180,12 @@ export class KernelBuilder {
       return this.#place(draft, this.indexDepth(index), `index:${index.key}`);
     }
     const even = laneStep(index);
-    if (!even) return this.pack(eachLane((lane) => this.index(atLane(index, lane))));
+    if (!even) return this.pack(this.eachLane((lane) => this.index(atLane(index, lane))));
     if (even.step === 0) return this.splat(this.index(even.base));
     const draft = {
       kind: 'index',
       dtype: 'i32',
-      lanes: LANES,
+      lanes: this.lanes,
       index: even.base,
       step: even.step,
     } as const;
@@ -187,11 +199,12 @@ export class KernelBuilder {
   load(buffer: Buffer, index: Index, mask: Mask = [], other = 0): Value {
     const needed = this.#needed(mask);
     if (needed === 'never') return this.const(valueDType(buffer.dtype), other);
-    if (hasLane(index) || needed.some(hasLane)) {
+    const perLane = needed.some(hasLane);
+    if (hasLane(index) || perLane) {
       const even = laneStep(index);
-      if (!even || needed.some(hasLane)) {
+      if (!even || (perLane && !this.#takesMask(needed))) {
         return this.pack(
-          eachLane((lane) =>
+          this.eachLane((lane) =>
             this.load(
               buffer,
               atLane(index, lane),
@@ -201,10 +214,16 @@ export class KernelBuilder {
           ),
         );
       }
-      if (even.step === 0) return this.splat(this.load(buffer, even.base, needed, other));
-      return this.#load(buffer, even.base, even.step, LANES, needed, other);
+      if (even.step === 0 && !perLane)
+        return this.splat(this.load(buffer, even.base, needed, other));
+      return this.#load(buffer, even.base, even.step, this.lanes, needed, other);
     }
     return this.#load(buffer, index, 0, 1, needed, other);
+  }
+
+  /** Whether one access can have a mask whose answer may differ from lane to lane. */
+  #takesMask(mask: Mask): boolean {
+    return this.target.laneMasks && mask.every((m) => laneStep(m) !== undefined);
   }
 
   /** The mask without what is always true; 'never' when something is always false. */
@@ -227,9 +246,9 @@ export class KernelBuilder {
     );
   }
 
-  /** A vector of the 16 bytes from an element on. */
+  /** A vector of the bytes from an element on, four to a lane. */
   words(buffer: Buffer, index: Index): Value {
-    const draft = { kind: 'words', dtype: 'i32', lanes: LANES, buffer, index } as const;
+    const draft = { kind: 'words', dtype: 'i32', lanes: this.lanes, buffer, index } as const;
     const depth = this.#depthOfAll(index, []);
     if (buffer.role !== 'in') return this.#place(draft, this.depth);
     return this.#place(draft, depth, `words:${buffer.id}:${index.key}`);
@@ -270,7 +289,7 @@ export class KernelBuilder {
 
   /** See `ByteDotValue`: vectors of words, as many of `a` as of `b`. */
   byteDot(a: readonly Value[], b: readonly Value[]): Value {
-    const draft = { kind: 'byteDot', dtype: 'i32', lanes: LANES, a, b } as const;
+    const draft = { kind: 'byteDot', dtype: 'i32', lanes: this.lanes, a, b } as const;
     return this.#pure(draft, [...a, ...b], '');
   }
 
@@ -286,17 +305,17 @@ export class KernelBuilder {
 
   splat(a: Value): Value {
     if (a.lanes !== 1) return a;
-    return this.#pure({ kind: 'splat', dtype: a.dtype, lanes: LANES, a }, [a], '');
+    return this.#pure({ kind: 'splat', dtype: a.dtype, lanes: this.lanes, a }, [a], '');
   }
 
   pack(items: readonly Value[]): Value {
     if (items.every((item) => item === items[0])) return this.splat(items[0]);
-    return this.#pure({ kind: 'pack', dtype: items[0].dtype, lanes: LANES, items }, items, '');
+    return this.#pure({ kind: 'pack', dtype: items[0].dtype, lanes: this.lanes, items }, items, '');
   }
 
-  /** Lanes of two vectors: numbers from LANES on are those of the second. */
+  /** Lanes of two vectors: numbers from `lanes` on are those of the second. */
   shuffle(a: Value, b: Value, places: readonly number[]): Value {
-    const draft = { kind: 'shuffle', dtype: a.dtype, lanes: LANES, a, b, places } as const;
+    const draft = { kind: 'shuffle', dtype: a.dtype, lanes: this.lanes, a, b, places } as const;
     return this.#pure(draft, [a, b], places.join(' '));
   }
 
@@ -337,8 +356,9 @@ export class KernelBuilder {
     const needed = this.#needed(mask);
     if (needed === 'never') return;
     this.#depthOfAll(index, needed);
-    if (needed.some(hasLane) || (hasLane(index) && laneStep(index)?.step !== 1)) {
-      for (let lane = 0; lane < LANES; lane++) {
+    const oneByOne = needed.some(hasLane) && !(hasLane(index) && this.#takesMask(needed));
+    if (oneByOne || (hasLane(index) && laneStep(index)?.step !== 1)) {
+      for (let lane = 0; lane < this.lanes; lane++) {
         const single = this.lane(value, lane);
         this.store(
           buffer,
@@ -403,10 +423,16 @@ export class KernelBuilder {
     return value;
   }
 
+  /** One thing for each lane, from the first on. */
+  eachLane<T>(make: (lane: number) => T): T[] {
+    return Array.from({ length: this.lanes }, (_, lane) => make(lane));
+  }
+
   build(name: string): Kernel {
     if (this.#blocks.length !== 1) throw new InternalError('a loop is still open');
     return {
       name,
+      lanes: this.lanes,
       buffers: this.#buffers,
       vars: [...this.#vars.values()],
       locals: this.#locals,
@@ -418,8 +444,4 @@ export class KernelBuilder {
 
 function literal(value: number): string {
   return Object.is(value, -0) ? '-0' : String(value);
-}
-
-export function eachLane<T>(make: (lane: number) => T): T[] {
-  return Array.from({ length: LANES }, (_, lane) => make(lane));
 }

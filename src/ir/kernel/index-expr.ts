@@ -22,6 +22,8 @@ export interface VarAtom {
 /** The lane 0 .. lanes - 1 of a vector: an expression that holds it has one value per lane. */
 export interface LaneAtom {
   readonly kind: 'lane';
+  /** Lanes of the kernel's vectors: one width for all of a kernel, so the key need not tell it. */
+  readonly lanes: number;
   readonly key: string;
 }
 export interface DivAtom {
@@ -51,9 +53,7 @@ export interface Term {
   readonly coefficient: number;
 }
 
-/** Lanes of a vector. An Index never holds more than one lane atom. */
-export const LANES = 4;
-
+/** An Index never holds more than one lane atom. */
 export class Index {
   /** Sorted by key; no zero coefficients. */
   readonly terms: readonly Term[];
@@ -101,7 +101,17 @@ export function varIndex(variable: Var): Index {
   return atomIndex({ kind: 'var', variable, key: `$${variable.name}` });
 }
 
-export const LANE: Index = atomIndex({ kind: 'lane', key: 'lane' });
+const laneAtoms = new Map<number, Index>();
+
+/** The lane of a vector of so many. */
+export function laneAtom(lanes: number): Index {
+  let index = laneAtoms.get(lanes);
+  if (!index) {
+    index = atomIndex({ kind: 'lane', lanes, key: 'lane' });
+    laneAtoms.set(lanes, index);
+  }
+  return index;
+}
 
 /** Sum of a x + b y; the one place where terms meet. Both lists are sorted: they are merged. */
 function combine(x: Index, a: number, y: Index, b: number): Index {
@@ -263,7 +273,7 @@ function atomRange(atom: Atom): Range {
     case 'var':
       return { min: atom.variable.min, max: atom.variable.max };
     case 'lane':
-      return { min: 0, max: LANES - 1 };
+      return { min: 0, max: atom.lanes - 1 };
     case 'div': {
       const { min, max } = range(atom.of);
       return { min: Math.floor(min / atom.by), max: Math.floor(max / atom.by) };
@@ -360,6 +370,15 @@ export function hasLane(x: Index): boolean {
   return mentions(x, 'lane');
 }
 
+/** Lanes of the vector that an index stands for; 1 where it does not depend on the lane. */
+export function lanesOf(x: Index): number {
+  let lanes = 1;
+  visitAtoms(x, (atom) => {
+    if (atom.kind === 'lane') lanes = atom.lanes;
+  });
+  return lanes;
+}
+
 /** The value of `x` in one lane. */
 export function atLane(x: Index, lane: number): Index {
   return substitute(x, new Map([['lane', constant(lane)]]));
@@ -370,9 +389,11 @@ export function atLane(x: Index, lane: number): Index {
  * (a row ends inside the vector). Step 0: all lanes are the same.
  */
 export function laneStep(x: Index): { base: Index; step: number } | undefined {
+  const lanes = lanesOf(x);
+  if (lanes === 1) return { base: x, step: 0 };
   const base = atLane(x, 0);
   let step = 0;
-  for (let lane = 1; lane < LANES; lane++) {
+  for (let lane = 1; lane < lanes; lane++) {
     const distance = sub(atLane(x, lane), base);
     if (!distance.isConstant) return undefined;
     if (lane === 1) step = distance.constant;

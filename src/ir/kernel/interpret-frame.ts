@@ -1,6 +1,6 @@
 import { InternalError } from '../../base/errors.ts';
 import type { TypedArray } from '../dtype.ts';
-import type { Atom, Index } from './index-expr.ts';
+import { type Atom, atLane, hasLane, type Index } from './index-expr.ts';
 import type { Buffer, Kernel, Loop, Mask, Statement, Value } from './types.ts';
 
 /** The first index that a `checked` value found outside 0 .. size - 1. */
@@ -100,26 +100,30 @@ export class Frame {
     }
   }
 
-  /** Refuses an access whose first or last element lies outside the buffer. */
-  guard(buffer: Buffer, distance: number): (first: number) => void {
+  /** Refuses an access whose first or last element, `distance` apart, lies outside the buffer. */
+  guard(buffer: Buffer): (first: number, distance: number) => void {
     const { size, name } = buffer;
     const r = this.registers;
     const loops = this.#loops;
-    const below = Math.min(0, distance);
-    const above = Math.max(0, distance);
-    return (first) => {
-      if (first + below >= 0 && first + above < size) return;
+    return (first, distance) => {
+      if (Math.min(first, first + distance) >= 0 && Math.max(first, first + distance) < size)
+        return;
       const lanes = distance === 0 ? '' : ` .. ${first + distance}`;
       const where = loops.map(({ id, slot }) => `i${id} = ${r[slot]}`).join(', ');
       this.fail(`index ${first}${lanes} is outside ${name}[${size}]${where && ` where ${where}`}`);
     };
   }
 
-  /** All conditions of a mask; undefined when there are none. */
-  mask(mask: Mask): (() => boolean) | undefined {
+  /** All conditions of a mask, by lane; undefined when there are none. */
+  mask(mask: Mask, lanes: number): ((lane: number) => boolean) | undefined {
     if (mask.length === 0) return undefined;
-    const conditions = mask.map((m) => this.index(m));
-    return () => conditions.every((condition) => condition() >= 0);
+    const all = (of: Mask) => {
+      const conditions = of.map((m) => this.index(m));
+      return () => conditions.every((condition) => condition() >= 0);
+    };
+    if (!mask.some(hasLane)) return all(mask);
+    const each = Array.from({ length: lanes }, (_, l) => all(mask.map((m) => atLane(m, l))));
+    return (lane) => each[lane]();
   }
 
   /** An index as a sum over registers, with what is not linear computed apart. */

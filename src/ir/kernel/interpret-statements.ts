@@ -175,20 +175,21 @@ function compileLoad(frame: Frame, load: LoadValue): Step {
   const memory = frame.memory;
   const slot = frame.bufferSlot(buffer);
   const at = frame.index(load.index);
-  const holds = frame.mask(load.mask);
+  const holds = frame.mask(load.mask, lanes);
   const widen = widening(buffer.dtype);
   const other = asType(load.dtype, load.other);
   const to = frame.define(load);
-  const guard = frame.guard(buffer, step * (lanes - 1));
+  const guard = frame.guard(buffer);
   return () => {
-    if (holds && !holds()) {
-      r.fill(other, to, to + lanes);
-      return;
-    }
     const array = memory[slot];
     const first = at();
-    guard(first);
+    if (!holds) guard(first, step * (lanes - 1));
     for (let l = 0; l < lanes; l++) {
+      if (holds && !holds(l)) {
+        r[to + l] = other;
+        continue;
+      }
+      if (holds) guard(first + step * l, 0);
       const x = array[first + step * l];
       r[to + l] = widen ? widen(x) : x;
     }
@@ -202,11 +203,11 @@ function compileWords(frame: Frame, words: WordsValue): Step {
   const slot = frame.bufferSlot(buffer);
   const at = frame.index(words.index);
   const to = frame.define(words);
-  const guard = frame.guard(buffer, 4 * lanes - 1);
+  const guard = frame.guard(buffer);
   return () => {
     const array = memory[slot];
     const first = at();
-    guard(first);
+    guard(first, 4 * lanes - 1);
     for (let l = 0; l < lanes; l++) {
       let word = 0;
       for (let byte = 0; byte < 4; byte++) {
@@ -243,16 +244,17 @@ function compileStore(frame: Frame, store: Store): Step {
   const memory = frame.memory;
   const slot = frame.bufferSlot(buffer);
   const at = frame.index(store.index);
-  const holds = frame.mask(store.mask);
+  const holds = frame.mask(store.mask, lanes);
   const narrow = narrowing(buffer.dtype);
   const from = frame.use(value);
-  const guard = frame.guard(buffer, lanes - 1);
+  const guard = frame.guard(buffer);
   return () => {
-    if (holds && !holds()) return;
     const array = memory[slot];
     const first = at();
-    guard(first);
+    if (!holds) guard(first, lanes - 1);
     for (let l = 0; l < lanes; l++) {
+      if (holds && !holds(l)) continue;
+      if (holds) guard(first + l, 0);
       const x = r[from + l];
       array[first + l] = narrow ? narrow(x) : x;
     }

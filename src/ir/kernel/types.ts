@@ -4,12 +4,25 @@ import type { Index, LoopAtom } from './index-expr.ts';
 
 /**
  * Kernel IR: what emitters read. A kernel is a block of statements over typed SSA values (one lane
- * or LANES lanes each), structured loops that may carry values, and loads and stores whose index
+ * or the kernel's number of lanes each), structured loops that may carry values, and loads and stores whose index
  * expressions are explicit, so that every access can be proven in bounds.
  */
 
 /** Types that values have in registers. Narrow storage types widen when loaded. */
 export type ValueDType = 'f32' | 'f64' | 'i32' | 'u32' | 'bool';
+
+/** What kernels are built for: the width of vectors, and what emitters of that width can do. */
+export interface KernelTarget {
+  /** Elements of 32 bits in a vector. */
+  readonly lanes: 4 | 8 | 16;
+  /** Loads and stores of vectors take a mask with an answer for each lane. */
+  readonly laneMasks: boolean;
+  /** Sums of products of bytes are exact whatever the bytes: see `ByteDotValue`. */
+  readonly wideByteDot: boolean;
+}
+
+/** What 128-bit WebAssembly can do. */
+export const WASM_KERNELS: KernelTarget = { lanes: 4, laneMasks: false, wideByteDot: false };
 
 export type BufferRole =
   /** Read only. */
@@ -29,7 +42,11 @@ export interface Buffer {
   readonly role: BufferRole;
 }
 
-/** All of these must be >= 0 for the access to take place. */
+/**
+ * All of these must be >= 0 for the access to take place. In a vector access of a kernel whose
+ * target has masks for lanes they may depend on the lane, evenly (`laneStep`): then they say for
+ * each lane by itself whether it takes part.
+ */
 export type Mask = readonly Index[];
 
 export type UnaryFn = 'neg' | 'abs' | 'sqrt' | 'floor' | 'ceil' | 'trunc' | 'nearest' | 'not';
@@ -57,7 +74,7 @@ interface ValueBase {
   /** Unique in its kernel, in order of creation. */
   readonly id: number;
   readonly dtype: ValueDType;
-  /** 1 or LANES. */
+  /** 1, or as many as the kernel's vectors have. */
   readonly lanes: number;
   /** Nesting depth of the block that defines it; 0 is the kernel's body. */
   readonly depth: number;
@@ -73,7 +90,10 @@ export interface IndexValue extends ValueBase {
   readonly index: Index;
   readonly step: number;
 }
-/** Lane l reads element index + step * l. Where the mask fails nothing is read: `other` instead. */
+/**
+ * Lane l reads element index + step * l. Where the mask fails, for all lanes or for one, nothing is
+ * read: `other` instead.
+ */
 export interface LoadValue extends ValueBase {
   readonly kind: 'load';
   readonly buffer: Buffer;
@@ -126,8 +146,9 @@ export interface FmaValue extends ValueBase {
 }
 /**
  * The sum over all pairs and the four bytes of a lane: a byte of `a`, signed, times one of `b`,
- * unsigned. Each of `b` is an `and` with a constant, so that its bytes are proven to be so small
- * that sums of two products for each pair fit in 16 bits: targets add in those. Exact.
+ * unsigned. Exact. Where the target's sums are narrow (no `wideByteDot`) each of `b` is an `and`
+ * with a constant, so that its bytes are proven to be so small that sums of two products for each
+ * pair fit in 16 bits: such targets add in those.
  */
 export interface ByteDotValue extends ValueBase {
   readonly kind: 'byteDot';
@@ -148,7 +169,7 @@ export interface SplatValue extends ValueBase {
   readonly kind: 'splat';
   readonly a: Value;
 }
-/** A vector put together from LANES single values. */
+/** A vector put together from single values, one for each lane. */
 export interface PackValue extends ValueBase {
   readonly kind: 'pack';
   readonly items: readonly Value[];
@@ -158,7 +179,7 @@ export interface ShuffleValue extends ValueBase {
   readonly kind: 'shuffle';
   readonly a: Value;
   readonly b: Value;
-  /** LANES numbers in 0 .. 2 LANES - 1. */
+  /** As many numbers as lanes, each in 0 .. 2 lanes - 1. */
   readonly places: readonly number[];
 }
 export interface LaneValue extends ValueBase {
@@ -208,7 +229,10 @@ export type Value =
   | ResultValue
   | CheckedValue;
 
-/** Lane l of `value` goes to element index + l. Where the mask fails nothing is written. */
+/**
+ * Lane l of `value` goes to element index + l. Where the mask fails, for all lanes or for one,
+ * nothing is written.
+ */
 export interface Store {
   readonly kind: 'store';
   readonly buffer: Buffer;
@@ -244,6 +268,8 @@ export type Statement = Value | Store | Loop;
 
 export interface Kernel {
   readonly name: string;
+  /** Lanes of its vectors. */
+  readonly lanes: number;
   /** Arguments in calling order: `in` and `out` buffers, then vars. */
   readonly buffers: readonly Buffer[];
   readonly vars: readonly Var[];

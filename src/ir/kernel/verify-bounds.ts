@@ -7,6 +7,7 @@ import {
   mul,
   range,
   sub,
+  substitute,
   upperBound,
   visitAtoms,
 } from './index-expr.ts';
@@ -77,6 +78,8 @@ function hasDividedLoop(x: Index): boolean {
 export function proveNonNegative(x: Index, mask: Mask): boolean {
   // Intervals alone nearly always do, and cost the least.
   if (range(x).min >= 0 || smallest(x) >= 0 || isRemainder(x)) return true;
+  const least = atLastTurn(x);
+  if (least && isRemainder(least)) return true;
   return mask.some((given, i) => {
     const condition = lowestTerms(given);
     // Order does not matter in a sum, so only later conditions are tried with this one.
@@ -85,6 +88,15 @@ export function proveNonNegative(x: Index, mask: Mask): boolean {
       proveNonNegative(sub(x, mul(condition, factor)), rest),
     );
   });
+}
+
+/** x at the last turn of a loop with which it only falls; such are the tails of symbolic sizes. */
+function atLastTurn(x: Index): Index | undefined {
+  const [falling, ...others] = x.terms.filter((t) => t.atom.kind === 'loop');
+  if (falling?.atom.kind !== 'loop' || others.length > 0) return undefined;
+  if (falling.coefficient >= 0 || hasDividedLoop(x)) return undefined;
+  const last = sub(falling.atom.extent, 1);
+  return substitute(x, new Map([[falling.atom.key, last]]));
 }
 
 /** Whether x is k (y - by floor(y / by)) and something that is >= 0: a remainder is never negative. */

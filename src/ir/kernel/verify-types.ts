@@ -1,12 +1,18 @@
-import { LANES } from './index-expr.ts';
-import type { ByteDotValue, Value, ValueDType } from './types.ts';
+import type { ByteDotValue, KernelTarget, Value, ValueDType } from './types.ts';
+
+/** What a kernel's values may be. */
+export type ValueRules = Pick<KernelTarget, 'wideByteDot'> & {
+  /** Lanes of the kernel's vectors. */
+  readonly lanes: number;
+};
 
 /**
  * What the operands of a value must be. Gives the broken rule in words, or undefined. (Scope and
  * bounds are `verifyKernel`'s.)
  */
-export function typeFault(value: Value): string | undefined {
-  if (value.lanes !== 1 && value.lanes !== LANES) return `${value.lanes} lanes`;
+export function typeFault(value: Value, rules: ValueRules): string | undefined {
+  const { lanes } = rules;
+  if (value.lanes !== 1 && value.lanes !== lanes) return `${value.lanes} lanes`;
   switch (value.kind) {
     case 'const':
       return constantFault(value.dtype, value.value) ?? expectLanes(value, 1);
@@ -40,7 +46,7 @@ export function typeFault(value: Value): string | undefined {
     case 'words':
       return expectType(value, 'i32');
     case 'byteDot':
-      return byteDotFault(value);
+      return byteDotFault(value, rules);
     case 'convert':
       return sameLanes(value, value.a);
     case 'bitcast':
@@ -49,25 +55,25 @@ export function typeFault(value: Value): string | undefined {
       }
       return sameLanes(value, value.a);
     case 'splat':
-      return sameType(value, value.a) ?? expectLanes(value.a, 1) ?? expectLanes(value, LANES);
+      return sameType(value, value.a) ?? expectLanes(value.a, 1) ?? expectLanes(value, lanes);
     case 'pack':
       if (value.items.length !== value.lanes) return `${value.items.length} items`;
       return (
-        expectLanes(value, LANES) ??
+        expectLanes(value, lanes) ??
         first(value.items, (item) => sameType(value, item) ?? expectLanes(item, 1))
       );
     case 'shuffle':
-      if (value.places.length !== LANES) return `${value.places.length} places`;
+      if (value.places.length !== lanes) return `${value.places.length} places`;
       return (
-        first([value.a, value.b], (x) => sameType(value, x) ?? expectLanes(x, LANES)) ??
-        expectLanes(value, LANES) ??
-        first(value.places, (p) => (p >= 0 && p < 2 * LANES ? undefined : `place ${p}`))
+        first([value.a, value.b], (x) => sameType(value, x) ?? expectLanes(x, lanes)) ??
+        expectLanes(value, lanes) ??
+        first(value.places, (p) => (p >= 0 && p < 2 * lanes ? undefined : `place ${p}`))
       );
     case 'lane':
       if (!(Number.isInteger(value.lane) && value.lane >= 0 && value.lane < value.a.lanes)) {
         return `lane ${value.lane} of ${value.a.lanes}`;
       }
-      return sameType(value, value.a) ?? expectLanes(value, 1) ?? expectLanes(value.a, LANES);
+      return sameType(value, value.a) ?? expectLanes(value, 1) ?? expectLanes(value.a, lanes);
     case 'checked':
       if (!(Number.isInteger(value.size) && value.size >= 1)) return `a size of ${value.size}`;
       return expectType(value, 'i32') ?? expectLanes(value, 1) ?? same(value, value.a);
@@ -112,12 +118,13 @@ function first<T>(list: readonly T[], fault: (item: T) => string | undefined): s
 const MOST_OF_HALF = 2 ** 15 - 1;
 const MOST_OF_A = 128;
 
-function byteDotFault(value: ByteDotValue): string | undefined {
+function byteDotFault(value: ByteDotValue, { lanes, wideByteDot }: ValueRules): string | undefined {
   const { a, b } = value;
   if (a.length === 0 || a.length !== b.length) return `${a.length} against ${b.length} factors`;
   const largest = b.reduce((sum, factor) => sum + largestByte(factor), 0);
-  if (2 * MOST_OF_A * largest > MOST_OF_HALF) return `bytes of ${largest} in all: sums may wrap`;
-  return first([...a, ...b], (x) => same(value, x)) ?? expectLanes(value, LANES);
+  if (!wideByteDot && 2 * MOST_OF_A * largest > MOST_OF_HALF)
+    return `bytes of ${largest} in all: sums may wrap`;
+  return first([...a, ...b], (x) => same(value, x)) ?? expectLanes(value, lanes);
 }
 
 /** A bound of a word's bytes: known where it is an `and` with a constant of bytes below 128. */

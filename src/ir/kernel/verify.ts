@@ -1,9 +1,20 @@
 import { InternalError } from '../../base/errors.ts';
 import { valueDType } from './builder.ts';
-import { type Index, LANES, type LoopAtom, range, visitAtoms } from './index-expr.ts';
+import {
+  add,
+  atLane,
+  hasLane,
+  type Index,
+  type LoopAtom,
+  laneStep,
+  lanesOf,
+  range,
+  visitAtoms,
+} from './index-expr.ts';
 import { operandsOf } from './operands.ts';
 import { printIndex, printKernel, printStatement } from './print.ts';
-import type { Buffer, Kernel, Loop, Mask, Statement, Store, Value } from './types.ts';
+import type { Buffer, Kernel, KernelTarget, Loop, Mask, Statement, Store, Value } from './types.ts';
+import { WASM_KERNELS } from './types.ts';
 import { isProvenBelow } from './value-range.ts';
 import { largest, smallest, unprovenAccess } from './verify-bounds.ts';
 import { same, typeFault } from './verify-types.ts';
@@ -12,13 +23,19 @@ import { same, typeFault } from './verify-types.ts';
  * Refuses a kernel that uses what is not defined, mixes types or lanes, or makes an access that is
  * not proven to lie inside its buffer. Throws an InternalError with the kernel, the statement and
  * what is wrong with it. A kernel that passes touches no other memory, whatever its data.
+ *
+ * @param target what it is built for; its number of lanes is the kernel's own
  */
-export function verifyKernel(kernel: Kernel): void {
-  new Verifier(kernel).run();
+export function verifyKernel(
+  kernel: Kernel,
+  target: Omit<KernelTarget, 'lanes'> = WASM_KERNELS,
+): void {
+  new Verifier(kernel, target).run();
 }
 
 class Verifier {
   readonly #kernel: Kernel;
+  readonly #target: Omit<KernelTarget, 'lanes'>;
   readonly #values = new Map<number, Value>();
   readonly #loops = new Map<number, LoopAtom>();
   readonly #buffers = new Set<Buffer>();
@@ -29,12 +46,14 @@ class Verifier {
   readonly #seenLoops = new Set<number>();
   #current: Statement | undefined;
 
-  constructor(kernel: Kernel) {
+  constructor(kernel: Kernel, target: Omit<KernelTarget, 'lanes'>) {
     this.#kernel = kernel;
+    this.#target = target;
   }
 
   run(): void {
-    const { buffers, locals, vars, body } = this.#kernel;
+    const { buffers, locals, vars, body, lanes } = this.#kernel;
+    if (![4, 8, 16].includes(lanes)) this.#fail(`vectors of ${lanes} lanes`);
     for (const b of buffers) this.#declare(b, b.role !== 'local');
     for (const b of locals) this.#declare(b, b.role === 'local');
     const names = new Set<string>();
@@ -77,7 +96,8 @@ class Verifier {
   #define(value: Value, depth: number): void {
     if (this.#seen.has(value.id)) this.#fail(`value ${value.id} is defined twice`);
     if (value.depth !== depth) this.#fail(`depth ${value.depth} at depth ${depth}`);
-    const fault = typeFault(value);
+    const { lanes } = this.#kernel;
+    const fault = typeFault(value, { lanes, wideByteDot: this.#target.wideByteDot });
     if (fault !== undefined) this.#fail(fault);
     this.#seen.add(value.id);
     this.#values.set(value.id, value);
@@ -228,9 +248,27 @@ class Verifier {
 
   #access(buffer: Buffer, index: Index, step: number, lanes: number, mask: Mask): void {
     this.#index(index);
-    for (const m of mask) this.#index(m);
-    if (lanes !== 1 && lanes !== LANES) this.#fail(`${lanes} lanes`);
-    this.#inside(buffer, index, step, lanes, mask);
+    if (lanes !== 1 && lanes !== this.#kernel.lanes) this.#fail(`${lanes} lanes`);
+    const perLane = mask.filter(hasLane);
+    for (const m of perLane) this.#laneMask(m, lanes);
+    const eachLane = perLane.length === 0 ? 0 : lanes;
+    for (const m of mask) if (!hasLane(m)) this.#index(m);
+    if (eachLane === 0) this.#inside(buffer, index, step, lanes, mask);
+    for (let lane = 0; lane < eachLane; lane++) {
+      const own = mask.map((m) => atLane(m, lane));
+      for (const m of own) this.#index(m);
+      // Such a lane takes no part.
+      if (own.some((m) => largest(m) < 0)) continue;
+      this.#inside(buffer, add(index, step * lane), step, 1, own);
+    }
+  }
+
+  /** A condition that has its own answer in each lane. */
+  #laneMask(condition: Index, lanes: number): void {
+    if (!this.#target.laneMasks) this.#fail('the mask depends on the lane');
+    if (lanes === 1) this.#fail('the mask of a single access depends on the lane');
+    if (lanesOf(condition) !== lanes) this.#fail(`a mask of ${lanesOf(condition)} lanes`);
+    if (!laneStep(condition)) this.#fail('the mask does not depend evenly on the lane');
   }
 
   /** `lanes` elements from an index on, `step` apart, must lie in the buffer wherever the mask holds. */

@@ -1,3 +1,4 @@
+import { wide } from '../autocast.ts';
 import type { Tensor } from '../tensor.ts';
 
 /**
@@ -9,7 +10,7 @@ export function softplus(
   x: Tensor,
   { beta = 1, threshold = 20 }: { beta?: number; threshold?: number } = {},
 ): Tensor {
-  const scaled = x.mul(beta);
+  const scaled = wide(x).mul(beta);
   return scaled.gt(threshold).where(x, softplusOf(scaled).div(beta));
 }
 
@@ -18,7 +19,8 @@ export function softplus(
  * everywhere; at 0 the halves of maximum's tie make it 1/2.
  */
 function softplusOf(z: Tensor): Tensor {
-  return z.maximum(0).add(z.abs().neg().exp().log1p());
+  const x = wide(z);
+  return x.maximum(0).add(x.abs().neg().exp().log1p());
 }
 
 /** log(sigmoid(x)), without underflow (torch.nn.functional.logsigmoid). */
@@ -28,7 +30,8 @@ export function logSigmoid(x: Tensor): Tensor {
 
 /** x tanh(softplus(x)) (Misra 2019). */
 export function mish(x: Tensor): Tensor {
-  return x.mul(softplusOf(x).tanh());
+  const y = wide(x);
+  return y.mul(softplusOf(y).tanh()).cast(x.dtype);
 }
 
 /** relu6(x + 3) / 6, a piecewise linear sigmoid (Howard et al. 2019). */
@@ -57,12 +60,12 @@ export function relu6(x: Tensor): Tensor {
 /** x above 0, alpha (e^x - 1) below (Clevert et al. 2015). */
 export function elu(x: Tensor, { alpha = 1 }: { alpha?: number } = {}): Tensor {
   // The branch that is not taken must not overflow: its gradient would be 0 times infinity.
-  return x.gt(0).where(x, x.clamp(null, 0).expm1().mul(alpha));
+  return x.gt(0).where(x, x.clamp(null, 0).expm1().mul(alpha).cast(x.dtype));
 }
 
 /** elu with the slope of 1 at 0 for every alpha (Barron 2017). */
 export function celu(x: Tensor, { alpha = 1 }: { alpha?: number } = {}): Tensor {
-  return x.gt(0).where(x, x.clamp(null, 0).div(alpha).expm1().mul(alpha));
+  return x.gt(0).where(x, x.clamp(null, 0).div(alpha).expm1().mul(alpha).cast(x.dtype));
 }
 
 /** The scaled elu that keeps mean 0 and variance 1 (Klambauer et al. 2017). */

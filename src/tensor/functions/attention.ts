@@ -3,6 +3,7 @@ import type { AttentionAttributes } from '../../compile/index.ts';
 import * as g from '../../ir/graph/build.ts';
 import type { CallArg, Plain } from '../../ir/graph/types.ts';
 import { type Dim, dimsEqual, formatShape, isVar, maxDim, type Var } from '../../ir/shape.ts';
+import { productOperands } from '../autocast.ts';
 import { Lazy } from '../lazy.ts';
 import { Tensor } from '../tensor.ts';
 import {
@@ -109,14 +110,15 @@ function attention(
   pagedKeys: Dim | null,
   arrange: (sources: Sources) => AttentionParts,
 ): Tensor {
-  const { q } = operands;
+  // What they are rounded to is kept in f32 from here on: scores and weights are never rounded.
+  const [q, k, v] = productOperands(operands.q, operands.k, operands.v);
   const settings = settingsOf(q, options);
   const offset = settings.isCausal ? offsetOf(q, keys, options.queryOffset) : undefined;
   const mask = options.mask && asMask(options.mask);
   const sources = Object.entries({
     q: widened(q),
-    k: widened(operands.k),
-    v: widened(operands.v),
+    k: widened(k),
+    v: widened(v),
     mask: mask && (mask.dtype === 'bool' ? mask : mask.cast(widened(q).dtype)),
     offset,
     table: operands.table,

@@ -1,5 +1,6 @@
 import { badArgument } from '../../base/errors.ts';
 import { formatShape, isStatic } from '../../ir/shape.ts';
+import { productOperands } from '../autocast.ts';
 import type { Tensor } from '../tensor.ts';
 import { convolve, type Geometry, imageGradient } from './convolution-graph.ts';
 import { asBatch, type PerAxis, perAxis } from './spatial.ts';
@@ -83,11 +84,12 @@ export function convTranspose2d(
 function convolution(
   where: string,
   axes: number,
-  x: Tensor,
-  weight: Tensor,
+  image: Tensor,
+  kernels: Tensor,
   options: ConvolutionOptions,
 ): Tensor {
-  const { bias } = options;
+  const given = [image, kernels, ...(options.bias ? [options.bias] : [])];
+  const [x, weight, bias] = productOperands(...given);
   const { batch, shape, back } = asBatch(where, x, axes);
   const { groups, kernel, stride, dilation } = common(where, axes, x, weight, options);
   const [outputs, depth] = weight.shape as readonly number[];
@@ -118,11 +120,12 @@ function convolution(
 function transposed(
   where: string,
   axes: number,
-  x: Tensor,
-  weight: Tensor,
+  image: Tensor,
+  kernels: Tensor,
   options: TransposedConvolutionOptions,
 ): Tensor {
-  const { bias } = options;
+  const given = [image, kernels, ...(options.bias ? [options.bias] : [])];
+  const [x, weight, bias] = productOperands(...given);
   const { batch, shape, back } = asBatch(where, x, axes);
   const { groups, kernel, stride, dilation } = common(where, axes, x, weight, options);
   const [inputs, depth] = weight.shape as readonly number[];

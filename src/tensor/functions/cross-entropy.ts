@@ -1,6 +1,7 @@
 import { badArgument } from '../../base/errors.ts';
 import { isFloat } from '../../ir/dtype.ts';
 import { formatShape, shapesEqual } from '../../ir/shape.ts';
+import { wide } from '../autocast.ts';
 import type { Tensor } from '../tensor.ts';
 import { asLabels, checkedLabels, classesOf, isLabel, pick } from './labels.ts';
 import { badReduction, type Reduction, reduceLoss } from './reduction.ts';
@@ -97,7 +98,7 @@ export function nllLoss(
 ): Tensor {
   const axis = classAxis('nllLoss', logProbabilities);
   const labels = labelled('nllLoss', logProbabilities, target, axis, options);
-  return labels.reduce(labels.weigh(pick(logProbabilities, labels.holds, axis).neg()));
+  return labels.reduce(labels.weigh(pick(wide(logProbabilities), labels.holds, axis).neg()));
 }
 
 function classAxis(where: string, x: Tensor): number {

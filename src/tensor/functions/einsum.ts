@@ -2,6 +2,7 @@ import { badArgument } from '../../base/errors.ts';
 import { promote } from '../../ir/dtype.ts';
 import * as g from '../../ir/graph/build.ts';
 import { type Dim, dimsEqual, formatDim } from '../../ir/shape.ts';
+import { productNodes } from '../autocast.ts';
 import type { Tensor } from '../tensor.ts';
 import { parseEquation } from './einsum-equation.ts';
 import { diagonal } from './shape.ts';
@@ -104,5 +105,6 @@ function contract(left: Named, right: Named, later: ReadonlySet<string>): Named 
   }
   const x = order(a, [...batch, ...rows, ...summed]);
   const y = order(b, [...batch, ...summed, ...columns]);
-  return { x: x.derive(g.dot(x.node, y.node, batch.length, summed.length), y), labels };
+  const [l, r] = productNodes(x.node, y.node);
+  return { x: x.derive(g.dot(l, r, batch.length, summed.length), y), labels };
 }

@@ -1,4 +1,5 @@
 import { badArgument } from '../../base/errors.ts';
+import { wide } from '../autocast.ts';
 import type { Tensor } from '../tensor.ts';
 import { logSigmoid } from './activations.ts';
 import { type Reduction, reduceLoss } from './reduction.ts';
@@ -13,7 +14,7 @@ export function mseLoss(
   target: Tensor,
   { reduction = 'mean' }: LossOptions = {},
 ): Tensor {
-  return reduceLoss('mseLoss', input.sub(target).square(), reduction);
+  return reduceLoss('mseLoss', wide(input).sub(target).square(), reduction);
 }
 
 /** |input - target| (torch.nn.functional.l1_loss). */
@@ -22,7 +23,7 @@ export function l1Loss(
   target: Tensor,
   { reduction = 'mean' }: LossOptions = {},
 ): Tensor {
-  return reduceLoss('l1Loss', input.sub(target).abs(), reduction);
+  return reduceLoss('l1Loss', wide(input).sub(target).abs(), reduction);
 }
 
 /**
@@ -36,7 +37,7 @@ export function smoothL1Loss(
 ): Tensor {
   if (!(beta >= 0)) throw badArgument('smoothL1Loss', 'beta', beta, 'a number >= 0');
   if (beta === 0) return l1Loss(input, target, { reduction });
-  const d = input.sub(target);
+  const d = wide(input).sub(target);
   const size = d.abs();
   const loss = size.lt(beta).where(d.square().mul(0.5 / beta), size.sub(0.5 * beta));
   return reduceLoss('smoothL1Loss', loss, reduction);
@@ -51,7 +52,7 @@ export function huberLoss(
   { reduction = 'mean', delta = 1 }: LossOptions & { readonly delta?: number } = {},
 ): Tensor {
   if (!(delta > 0)) throw badArgument('huberLoss', 'delta', delta, 'a number > 0');
-  const d = input.sub(target);
+  const d = wide(input).sub(target);
   const size = d.abs();
   const loss = size.le(delta).where(d.square().mul(0.5), size.sub(0.5 * delta).mul(delta));
   return reduceLoss('huberLoss', loss, reduction);
@@ -75,9 +76,10 @@ export function bceWithLogits(
   }: LossOptions & { readonly weight?: Tensor; readonly posWeight?: Tensor } = {},
 ): Tensor {
   const negative = logSigmoid(logits).neg();
-  const positives = posWeight ? negative.mul(target.mul(posWeight.sub(1)).add(1)) : negative;
+  const t = wide(target);
+  const positives = posWeight ? negative.mul(t.mul(posWeight.sub(1)).add(1)) : negative;
   // -log(1 - sigmoid(x)) = x - log sigmoid(x)
-  const loss = logits.mul(target.neg().add(1)).add(positives);
+  const loss = wide(logits).mul(t.neg().add(1)).add(positives);
   return reduceLoss('bceWithLogits', weight ? loss.mul(weight) : loss, reduction);
 }
 
@@ -97,8 +99,8 @@ export function klDiv(
   }: { readonly reduction?: Reduction | 'batchmean'; readonly logTarget?: boolean } = {},
 ): Tensor {
   const loss = logTarget
-    ? target.exp().mul(target.sub(input))
-    : timesLog(target).sub(target.mul(input));
+    ? target.exp().mul(wide(target).sub(input))
+    : timesLog(target).sub(wide(target).mul(input));
   if (reduction !== 'batchmean') return reduceLoss('klDiv', loss, reduction);
   const [batch] = loss.shape;
   if (typeof batch !== 'number') {
@@ -110,5 +112,5 @@ export function klDiv(
 /** p log p, 0 where p is. */
 function timesLog(p: Tensor): Tensor {
   // The 1 is for the gradient: the logarithm of 0 would come back as 0 times infinity.
-  return p.mul(p.eq(0).where(1, p).log());
+  return wide(p).mul(p.eq(0).where(1, p).log());
 }

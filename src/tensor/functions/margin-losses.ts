@@ -1,5 +1,6 @@
 import { badArgument } from '../../base/errors.ts';
 import { formatShape, shapesEqual } from '../../ir/shape.ts';
+import { wide } from '../autocast.ts';
 import type { Tensor } from '../tensor.ts';
 import { logSigmoid } from './activations.ts';
 import { asLabels, checkedLabels, classesOf, isLabel, pick } from './labels.ts';
@@ -16,7 +17,7 @@ export function hingeLoss(
   target: Tensor,
   { reduction = 'mean', margin = 1 }: MarginOptions = {},
 ): Tensor {
-  return reduceLoss('hingeLoss', target.mul(input).neg().add(margin).relu(), reduction);
+  return reduceLoss('hingeLoss', target.mul(wide(input)).neg().add(margin).relu(), reduction);
 }
 
 /**
@@ -28,7 +29,8 @@ export function hingeEmbeddingLoss(
   target: Tensor,
   { reduction = 'mean', margin = 1 }: MarginOptions = {},
 ): Tensor {
-  const loss = target.eq(1).where(input, input.neg().add(margin).relu());
+  const x = wide(input);
+  const loss = target.eq(1).where(x, x.neg().add(margin).relu());
   return reduceLoss('hingeEmbeddingLoss', loss, reduction);
 }
 
@@ -42,7 +44,7 @@ export function marginRankingLoss(
   target: Tensor,
   { reduction = 'mean', margin = 0 }: MarginOptions = {},
 ): Tensor {
-  const loss = target.neg().mul(input1.sub(input2)).add(margin).relu();
+  const loss = target.neg().mul(wide(input1).sub(input2)).add(margin).relu();
   return reduceLoss('marginRankingLoss', loss, reduction);
 }
 
@@ -52,7 +54,7 @@ export function softMarginLoss(
   target: Tensor,
   { reduction = 'mean' }: LossOptions = {},
 ): Tensor {
-  return reduceLoss('softMarginLoss', logSigmoid(target.mul(input)).neg(), reduction);
+  return reduceLoss('softMarginLoss', logSigmoid(target.mul(wide(input))).neg(), reduction);
 }
 
 /**
@@ -77,7 +79,7 @@ export function multiMarginLoss(
   const labels = checkedLabels(asLabels('multiMarginLoss', 'target', target), classes);
   const holds = isLabel(labels, 1, classes);
   const right = pick(input, holds, 1).unsqueeze(1);
-  const over = input.sub(right).add(margin).relu();
+  const over = wide(input).sub(right).add(margin).relu();
   const loss = holds
     .where(0, p === 1 ? over : over.square())
     .sum(1)
@@ -94,10 +96,10 @@ export function cosineSimilarity(
   y: Tensor,
   { axis = 1, eps = 1e-8 }: { readonly axis?: number; readonly eps?: number } = {},
 ): Tensor {
-  const product = x.mul(y);
+  const product = wide(x).mul(y);
   // The root of at least eps^2 is finite in its gradient, too.
   const norm = (v: Tensor) =>
-    v
+    wide(v)
       .expand(product.shape)
       .square()
       .sum(axis)
@@ -132,7 +134,7 @@ export function pairwiseDistance(
   { p = 2, eps = 1e-6 }: { readonly p?: 1 | 2; readonly eps?: number } = {},
 ): Tensor {
   if (p !== 1 && p !== 2) throw badArgument('pairwiseDistance', 'p', p, '1 or 2');
-  return x.sub(y).add(eps).norm(p, -1);
+  return wide(x).sub(y).add(eps).norm(p, -1);
 }
 
 /**

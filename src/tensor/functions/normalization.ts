@@ -1,8 +1,9 @@
 import { badArgument } from '../../base/errors.ts';
 import { formatShape, isStatic, shapesEqual, sizeOf } from '../../ir/shape.ts';
+import { wide } from '../autocast.ts';
 import type { Tensor } from '../tensor.ts';
 
-/** Means and squares are taken in f32 at least. */
+/** Means and squares are taken in f32 at least; in autocast the result is f32, too. */
 function widened(x: Tensor): Tensor {
   return x.dtype === 'f64' ? x : x.cast('f32');
 }
@@ -42,7 +43,7 @@ export function layerNorm(
   const over = Array.from({ length: axes }, (_, i) => x.rank - axes + i);
   requireShape('layerNorm', 'weight', weight, x.shape.slice(-axes));
   requireShape('layerNorm', 'bias', bias, x.shape.slice(-axes));
-  return affine(standardised(widened(x), over, eps).cast(x.dtype), weight, bias);
+  return affine(standardised(widened(x), over, eps).cast(wide(x).dtype), weight, bias);
 }
 
 export interface RmsNormOptions {
@@ -63,11 +64,12 @@ export function rmsNorm(
   { weight, eps = 1e-6, plusOne = false }: RmsNormOptions = {},
 ): Tensor {
   requireShape('rmsNorm', 'weight', weight, x.shape.slice(-1));
-  const wide = widened(x);
-  const unit = wide.mul(wide.square().mean(-1, true).add(eps).rsqrt());
-  if (!weight) return unit.cast(x.dtype);
-  if (plusOne) return unit.mul(weight.cast(unit.dtype).add(1)).cast(x.dtype);
-  return unit.cast(x.dtype).mul(weight);
+  const y = widened(x);
+  const { dtype } = wide(x);
+  const unit = y.mul(y.square().mean(-1, true).add(eps).rsqrt());
+  if (!weight) return unit.cast(dtype);
+  if (plusOne) return unit.mul(weight.cast(unit.dtype).add(1)).cast(dtype);
+  return unit.cast(dtype).mul(weight);
 }
 
 export interface GroupNormOptions {
@@ -94,7 +96,7 @@ export function groupNorm(
     throw badArgument('groupNorm', 'groups', groups, `a divisor of the ${channels} channels`);
   }
   const grouped = widened(x).reshape([n, groups, -1]);
-  const result = standardised(grouped, [2], eps).reshape(x.shape).cast(x.dtype);
+  const result = standardised(grouped, [2], eps).reshape(x.shape).cast(wide(x).dtype);
   const [w, b] = [weight, bias].map((p) => alongChannels('groupNorm', p, x));
   return affine(result, w, b);
 }
@@ -132,13 +134,10 @@ export function batchNorm(
   requireChannels('batchNorm', x);
   const along = (p: Tensor | undefined) => alongChannels('batchNorm', p, x);
   const finish = (centred: Tensor, variance: Tensor) =>
-    affine(centred.mul(variance.add(eps).rsqrt()).cast(x.dtype), along(weight), along(bias));
-  const wide = widened(x);
+    affine(centred.mul(variance.add(eps).rsqrt()).cast(wide(x).dtype), along(weight), along(bias));
+  const y = widened(x);
   if (!training) {
-    const output = finish(
-      wide.sub(along(running.mean) as Tensor),
-      along(running.variance) as Tensor,
-    );
+    const output = finish(y.sub(along(running.mean) as Tensor), along(running.variance) as Tensor);
     return { output, running };
   }
   const axes = x.shape.flatMap((_, i) => (i === 1 ? [] : [i]));
@@ -147,8 +146,8 @@ export function batchNorm(
     const expected = 'at least two values of each channel in training';
     throw new TypeError(`batchNorm: x is ${formatShape(x.shape)}; expected ${expected}`);
   }
-  const mean = wide.mean(axes, true);
-  const centred = wide.sub(mean);
+  const mean = y.mean(axes, true);
+  const centred = y.sub(mean);
   const variance = centred.square().mean(axes, true);
   const blend = (old: Tensor, batch: Tensor) =>
     old.mul(1 - momentum).add(batch.detach().reshape(old.shape).mul(momentum));

@@ -14,6 +14,7 @@ import {
   WORDS,
 } from '../../ir/packed.ts';
 import { formatShape, isVar, type Shape } from '../../ir/shape.ts';
+import { autocast } from '../autocast.ts';
 import { customGradient } from '../custom-gradient.ts';
 import { Lazy } from '../lazy.ts';
 import { arange, concat, full, Tensor } from '../tensor.ts';
@@ -35,7 +36,8 @@ export function packedLinear(x: Tensor, matrix: PackedMatrix): Tensor {
   requireOperands(x, matrix);
   const through = customGradient(
     (y: Tensor) => product(y, matrix),
-    (upstream) => upstream.matmul(packedValues(matrix)),
+    // Its own rounding is all there is: autocast adds none.
+    (upstream) => autocast('f32', () => upstream.matmul(packedValues(matrix))),
   );
   return through(x.cast('f32')).cast(x.dtype);
 }

@@ -1,4 +1,5 @@
 import { badArgument } from '../../base/errors.ts';
+import { wide } from '../autocast.ts';
 import { customGradient } from '../custom-gradient.ts';
 import type { Tensor } from '../tensor.ts';
 import type { LossOptions } from './losses.ts';
@@ -18,11 +19,12 @@ export function binaryCrossEntropy(
   target: Tensor,
   { reduction = 'mean', weight }: LossOptions & { readonly weight?: Tensor } = {},
 ): Tensor {
-  const positives = target.mul(boundedLog(input));
-  const negatives = target
+  const [p, t] = [wide(input), wide(target)];
+  const positives = t.mul(boundedLog(p));
+  const negatives = t
     .neg()
     .add(1)
-    .mul(boundedLog(input.neg().add(1)));
+    .mul(boundedLog(p.neg().add(1)));
   const loss = positives.add(negatives).neg();
   return reduceLoss('binaryCrossEntropy', weight ? loss.mul(weight) : loss, reduction);
 }
@@ -55,8 +57,8 @@ export function gaussianNllLoss(
   const atLeast = customGradient(
     (v: Tensor) => v.maximum(eps),
     (upstream) => upstream,
-  )(variance);
-  const loss = atLeast.log().add(input.sub(target).square().div(atLeast)).mul(0.5);
+  )(wide(variance));
+  const loss = atLeast.log().add(wide(input).sub(target).square().div(atLeast)).mul(0.5);
   const constant = full ? 0.5 * Math.log(2 * Math.PI) : 0;
   return reduceLoss('gaussianNllLoss', loss.add(constant), reduction);
 }
@@ -81,16 +83,15 @@ export function poissonNllLoss(
     readonly eps?: number;
   } = {},
 ): Tensor {
-  const loss = logInput
-    ? input.exp().sub(target.mul(input))
-    : input.sub(target.mul(input.add(eps).log()));
+  const x = wide(input);
+  const loss = logInput ? x.exp().sub(target.mul(x)) : x.sub(target.mul(x.add(eps).log()));
   return reduceLoss('poissonNllLoss', full ? loss.add(logFactorial(target)) : loss, reduction);
 }
 
 /** Stirling's t log t - t + log(2 pi t) / 2 above 1, 0 else. */
 function logFactorial(t: Tensor): Tensor {
   const large = t.gt(1);
-  const safe = large.where(t, 1);
+  const safe = large.where(wide(t), 1);
   const log = safe.log();
   const sum = safe
     .mul(log)

@@ -1,5 +1,6 @@
 import { badArgument } from '../../base/errors.ts';
 import type { DatasetFormat } from '../../data/node.ts';
+import type { Precision } from '../../tensor/index.ts';
 import type { Length } from '../budget.ts';
 import type { RunSettings } from './schema.ts';
 
@@ -59,6 +60,7 @@ export type TrainConfig = (Length | { readonly epochs: number }) & {
   readonly clipNorm: number | null;
   readonly evalEvery?: number;
   readonly evalBatches: number;
+  readonly precision: Precision;
   readonly gradientCheckpointing: boolean;
   readonly memory?: number;
 };
@@ -149,6 +151,7 @@ export function resolveRun(settings: RunSettings): RunConfig {
       clipNorm: train.clipNorm === undefined ? 1 : train.clipNorm,
       ...(train.evalEvery && { evalEvery: train.evalEvery }),
       evalBatches: train.evalBatches ?? 8,
+      precision: train.precision ?? 'f32',
       gradientCheckpointing: train.gradientCheckpointing ?? false,
       ...(train.memory && { memory: train.memory }),
     },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { PRECISIONS } from '../../tensor/index.ts';
 
 /** A value that a test accepts; `expected` is what an error says it should have been. */
 function leaf<T>(expected: string, accepts: (value: unknown) => boolean) {
@@ -94,6 +95,8 @@ const train = z.strictObject({
   evalEvery: count.optional(),
   /** Batches of a measurement. */
   evalBatches: count.optional(),
+  /** What products are computed in; weights and the optimiser's state are f32. */
+  precision: oneOf(...PRECISIONS).optional(),
   gradientCheckpointing: flag.optional(),
   /** MiB that arrays may take. */
   memory: positive.optional(),

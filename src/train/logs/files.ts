@@ -91,6 +91,8 @@ export class TensorBoardLogger implements Logger {
       grad_norm: gradNorm,
       tokens_per_second: tokensPerSecond,
       memory_mib: memoryBytes / 2 ** 20,
+      ...(progress.lossScale !== undefined && { loss_scale: progress.lossScale }),
+      ...(progress.skippedSteps !== undefined && { skipped_steps: progress.skippedSteps }),
       ...(progress.gflops !== undefined && { gflops: progress.gflops }),
       ...(validationLoss !== undefined && { validation_loss: validationLoss }),
     };

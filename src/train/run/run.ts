@@ -138,7 +138,7 @@ function assemble(
 ) {
   const { train } = config;
   const { model, sequence, validation, batchesPerEpoch } = prepared;
-  const { batch, accumulate, clipNorm, evalEvery } = train;
+  const { batch, accumulate, clipNorm, evalEvery, precision } = train;
   const trainable = [...model.parameters()].filter(([, p]) => p.trainable);
   const optimizer = makeOptimizer(config.optimizer, new Map(trainable));
   const trainer = new Trainer({
@@ -148,6 +148,7 @@ function assemble(
     sequence,
     accumulate,
     clipNorm: clipNorm ?? undefined,
+    precision,
   });
   try {
     const length: Length =

@@ -1,7 +1,8 @@
 import { type BlockType, FunctionBuilder, type ValType } from '../../../asm/index.ts';
+import { InternalError } from '../../../base/errors.ts';
 import { DTYPES } from '../../../ir/dtype.ts';
 import { blockCost } from '../../../ir/kernel/cost.ts';
-import { type Index, LANES } from '../../../ir/kernel/index-expr.ts';
+import { hasLane, type Index } from '../../../ir/kernel/index-expr.ts';
 import { sharedLoops } from '../../../ir/kernel/threads.ts';
 import type {
   Buffer,
@@ -17,6 +18,7 @@ import { FAILURE_RECORD } from '../../../ir/program.ts';
 import { AddressPlan, type MovingPointer, type Pointer } from './addresses.ts';
 import { type EmitOptions, type Emitter, wasmType } from './emitter.ts';
 import { IndexEmitter } from './indices.ts';
+import { LANES } from './lanes.ts';
 import { emitLoad, emitStore, emitWords } from './memory.ts';
 import { countUses, type Uses } from './uses.ts';
 import { emitOperation } from './values.ts';
@@ -48,7 +50,8 @@ class KernelEmitter implements Emitter {
   readonly #threads: number;
 
   constructor(kernel: Kernel, options: EmitOptions) {
-    const { buffers, locals, vars } = kernel;
+    const { buffers, locals, vars, lanes } = kernel;
+    if (lanes !== LANES) throw new InternalError(`wasm has no vectors of ${lanes} lanes`);
     const params = [...buffers, ...locals, ...vars].map((): ValType => 'i32');
     this.#counterBase = params.length;
     this.#threads = params.length + 1;
@@ -170,6 +173,7 @@ class KernelEmitter implements Emitter {
 
   pushMask(mask: Mask): void {
     mask.forEach((m, i) => {
+      if (hasLane(m)) throw new InternalError('wasm has no masks for lanes');
       this.pushIndex(m);
       this.f.emit('i32.const', 0).emit('i32.ge_s');
       if (i > 0) this.f.emit('i32.and');

@@ -2,9 +2,9 @@ import type { Instruction } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
 import { DTYPES, type DType } from '../../../ir/dtype.ts';
 import { isSmallFloat } from '../../../ir/float-formats.ts';
-import { LANES } from '../../../ir/kernel/index-expr.ts';
 import type { LoadValue, Store, Value, WordsValue } from '../../../ir/kernel/types.ts';
 import { type Emitter, wasmType } from './emitter.ts';
+import { LANES } from './lanes.ts';
 import { emitNarrow, emitWiden } from './small-floats.ts';
 import { pushConstant } from './values.ts';
 

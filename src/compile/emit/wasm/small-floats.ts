@@ -1,6 +1,6 @@
 import type { FunctionBuilder } from '../../../asm/index.ts';
 import { type SmallFloat, smallFloatFacts } from '../../../ir/float-formats.ts';
-import { LANES } from '../../../ir/kernel/index-expr.ts';
+import { LANES } from './lanes.ts';
 
 const EXPONENT = 0x7f800000;
 

@@ -1,7 +1,6 @@
 import type { Instruction } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
 import { DTYPES } from '../../../ir/dtype.ts';
-import { LANES } from '../../../ir/kernel/index-expr.ts';
 import type {
   BinaryValue,
   ConvertValue,
@@ -14,6 +13,7 @@ import type {
 import { emitByteDot } from './byte-dot.ts';
 import type { Emitter } from './emitter.ts';
 import { binaryForm, compareInstruction, type Helper, unaryForm } from './instructions.ts';
+import { LANES } from './lanes.ts';
 
 /** Leaves a value that is no load and no index on the stack. */
 export function emitOperation(e: Emitter, value: Value): void {

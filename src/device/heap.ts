@@ -1,5 +1,5 @@
-import { InternalError } from '../../base/errors.ts';
-import { alignUp } from '../../ir/program.ts';
+import { InternalError } from '../base/errors.ts';
+import { alignUp } from '../ir/program.ts';
 
 interface Block {
   offset: number;
@@ -25,6 +25,11 @@ export class Heap {
 
   get liveBytes(): number {
     return this.#live;
+  }
+
+  /** Pieces that are not handed out, by address. */
+  get freeBlocks(): readonly Readonly<Block>[] {
+    return this.#free;
   }
 
   /** The offset of a free piece, or undefined when the memory must grow. */

@@ -1,0 +1,175 @@
+import type { IsaSetting } from '../../base/env.ts';
+import type { Target } from '../../ir/program.ts';
+import { countProcessors, defaultThreads, processorQuota } from './cgroup.ts';
+import { CodeMemory } from './code-memory.ts';
+import { CPUID_WORDS, cpuidCode, decodeFeatures, type X64Features } from './cpu.ts';
+import { builtin, nodeProcess, type Os, textOf } from './host.ts';
+import { loadKoffi, PAGE } from './libc.ts';
+import { Runtime } from './runtime.ts';
+import { mapPages, openSystem, type System } from './system.ts';
+
+export type Isa = 'avx2' | 'avx512';
+
+/** What this machine gives device native, or why it does not. */
+export interface NativeMachine {
+  /** The best that processor and system have. */
+  readonly isa: Isa;
+  readonly features: X64Features;
+  /** Threads by default. */
+  readonly threads: number;
+}
+
+export type NativeSupport = NativeMachine | { readonly reason: string };
+
+type Found = (NativeMachine & { readonly runtime: Runtime }) | { readonly reason: string };
+
+let found: Found | undefined;
+
+/** Whether device native can be had here; looked at once. Never throws. */
+export function nativeSupport(): NativeSupport {
+  const support = examine();
+  if ('reason' in support) return support;
+  const { isa, features, threads } = support;
+  return { isa, features, threads };
+}
+
+/** @throws Error with the reason where there is no support */
+export function nativeRuntime(): Runtime {
+  const support = examine();
+  if ('reason' in support) throw new Error(`device native: ${support.reason}`);
+  return support.runtime;
+}
+
+function examine(): Found {
+  if (!found) {
+    try {
+      found = look();
+    } catch (error) {
+      found = { reason: sentence(error) };
+    }
+  }
+  return found;
+}
+
+function sentence(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function look(): Found {
+  const host = nodeProcess();
+  if (!host) return { reason: 'it needs Node; in a browser use device wasm' };
+  const unsuited = unsuitable(host.platform, host.arch);
+  if (unsuited !== undefined) return { reason: unsuited };
+  let system: System;
+  try {
+    system = openSystem(loadKoffi());
+  } catch (error) {
+    return { reason: withoutKoffi(error) };
+  }
+  const code = new CodeMemory(system);
+  const runtime = new Runtime(system, code);
+  let words: Uint32Array;
+  try {
+    words = askProcessor(runtime);
+  } catch (error) {
+    return {
+      reason:
+        `the system allows no executable memory (${sentence(error)}): allow it for this process ` +
+        '(SELinux: setsebool deny_execmem 0; systemd: MemoryDenyWriteExecute=no), or use device wasm',
+    };
+  }
+  const features = decodeFeatures(words);
+  const isa = bestIsa(features);
+  if (!isa) {
+    return {
+      reason:
+        'this processor, or the virtual machine around it, has no AVX2 with FMA, F16C and BMI2, ' +
+        'which it needs; use device wasm',
+    };
+  }
+  return { isa, features, threads: threadsOf(system), runtime };
+}
+
+/** Why no code of this device runs on such a system; undefined: it may. */
+export function unsuitable(platform: string, arch: string): string | undefined {
+  if (arch !== 'x64') {
+    return `it makes code for x86-64, and this Node is for ${arch}; use device wasm`;
+  }
+  if (platform === 'linux') return undefined;
+  const names: Readonly<Record<string, string>> = { darwin: 'macOS', win32: 'Windows' };
+  return (
+    `it speaks to the system as Linux wants it, and this is ${names[platform] ?? platform}; use ` +
+    'device wasm'
+  );
+}
+
+function withoutKoffi(error: unknown): string {
+  const missing = (error as { code?: unknown }).code === 'MODULE_NOT_FOUND';
+  if (missing)
+    return 'the package koffi, by which it calls machine code, is not there: npm i koffi';
+  const [line] = sentence(error).split('\n');
+  return `the package koffi, by which it calls machine code, does not load (${line}): npm i koffi`;
+}
+
+function askProcessor(runtime: Runtime): Uint32Array {
+  const { system, code } = runtime;
+  const address = code.install(cpuidCode());
+  const page = mapPages(system, PAGE);
+  try {
+    runtime.callAt(address)(page);
+    const words = new Uint32Array(CPUID_WORDS);
+    system.libc.copyOut(words, page, words.byteLength);
+    return words;
+  } finally {
+    system.libc.munmap(page, PAGE);
+    code.remove(address);
+  }
+}
+
+export function bestIsa(features: X64Features): Isa | undefined {
+  const { avx2, fma, f16c, bmi2, avx512 } = features;
+  if (!(avx2 && fma && f16c && bmi2)) return undefined;
+  return avx512 ? 'avx512' : 'avx2';
+}
+
+/** Threads by default on this machine. */
+function threadsOf({ libc }: System): number {
+  const mask = new Uint8Array(1024);
+  const length = libc.getAffinity(0, mask.length, mask);
+  const affinity = length < 0 ? undefined : countProcessors(mask);
+  const available = builtin<Os>('node:os').availableParallelism();
+  return defaultThreads(available, affinity, processorQuota(textOf));
+}
+
+/**
+ * What the compiler is to make for this machine.
+ *
+ * @param wish TERSOR_ISA
+ * @throws RangeError for instructions that the machine does not have
+ */
+export function nativeTarget(
+  machine: NativeMachine,
+  wish: IsaSetting | undefined,
+  threads: number,
+): Target & { readonly kind: 'x64' } {
+  if (wish === 'none') {
+    throw new RangeError('TERSOR_ISA is none; expected avx2, avx512 or nothing for device native');
+  }
+  if (wish === 'avx512' && machine.isa !== 'avx512') {
+    throw new RangeError(
+      'TERSOR_ISA is avx512; expected avx2: this machine has no AVX-512 (F, BW, DQ, VL and CD)',
+    );
+  }
+  const { features } = machine;
+  if ((wish ?? machine.isa) === 'avx2') {
+    return { kind: 'x64', isa: 'avx2', vnni: features.avxVnni, bf16: false, vbmi: false, threads };
+  }
+  return {
+    kind: 'x64',
+    isa: 'avx512',
+    vnni: features.avx512Vnni,
+    bf16: features.avx512Bf16,
+    vbmi: features.avx512Vbmi,
+    threads,
+  };
+}
