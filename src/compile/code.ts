@@ -16,7 +16,8 @@ export type MachineTarget = Target & { readonly kind: MachineCode['kind'] };
 export function kernelsOf(target: MachineTarget): KernelTarget {
   if (target.kind === 'wasm') return WASM_KERNELS;
   const { isa, vnni } = target;
-  return { lanes: isa === 'avx512' ? 16 : 8, laneMasks: true, wideByteDot: vnni };
+  const lanes = isa === 'avx512' ? 16 : 8;
+  return { lanes, laneMasks: true, wideByteDot: vnni, prefetches: true };
 }
 
 /** The code from the store; where it has none, made and put there. */
@@ -83,7 +84,7 @@ function emit(program: Program, target: MachineTarget): { code: MachineCode; tex
 /** Vectors of f64 have half as many lanes: they fit no kernel. */
 function refuseMissingTypes(program: Program, { kind }: MachineTarget): void {
   const usesF64 = (s: Statement): boolean =>
-    s.kind === 'loop' ? s.body.some(usesF64) : s.kind !== 'store' && s.dtype === 'f64';
+    s.kind === 'loop' ? s.body.some(usesF64) : 'dtype' in s && s.dtype === 'f64';
   const device = kind === 'wasm' ? 'wasm' : 'native';
   for (const { buffers, locals, body } of program.kernels) {
     if (![...buffers, ...locals].some((b) => b.dtype === 'f64') && !body.some(usesF64)) continue;

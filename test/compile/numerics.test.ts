@@ -17,9 +17,9 @@ const devices = [
 
 const tiles: readonly GemmTiles[] = [
   DEFAULT_TILES,
-  { rows: 1, vectors: 1, depth: 7, columns: 4, unroll: 1 },
-  { rows: 4, vectors: 2, depth: 16, columns: 24, unroll: 4 },
-  { rows: 2, vectors: 3, depth: 33, columns: 36, unroll: 3 },
+  { rows: 1, vectors: 1, depth: 7, columns: 4, unroll: 1, packsRows: 1 % 2 === 0, turnsColumns: 1 % 2 === 0 },
+  { rows: 4, vectors: 2, depth: 16, columns: 24, unroll: 4, packsRows: 4 % 2 === 0, turnsColumns: 4 % 2 === 0 },
+  { rows: 2, vectors: 3, depth: 33, columns: 36, unroll: 3, packsRows: 3 % 2 === 0, turnsColumns: 3 % 2 === 0 },
 ];
 
 /** x [m, k] by w [n, k] transposed (a linear layer) or by w [k, n]. */

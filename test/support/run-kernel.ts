@@ -5,7 +5,7 @@ import type { Kernel } from '../../src/ir/kernel/types.ts';
 import { alignUp, type Place, type Program, runPlan } from '../../src/ir/program.ts';
 
 /** A program of one step that runs a kernel as it is. */
-function programOf(kernel: Kernel): Program {
+export function programOf(kernel: Kernel): Program {
   let inputs = 0;
   let outputs = 0;
   let localBytes = 0;

@@ -31,6 +31,12 @@ export interface Gemm {
   readonly b: (batch: Index, k: Index, n: Index, mask: Mask) => Value;
   /** True when `a` is one load that walks evenly along k: reading it again costs nothing. */
   readonly aIsPlain: boolean;
+  /** Where an element of A lies, if it is in memory. */
+  readonly aPlace: (
+    batch: Index,
+    m: Index,
+    k: Index,
+  ) => { readonly buffer: Buffer; readonly index: Index } | undefined;
   /** True when `b` is one load that walks evenly along k: it is then read that way, and turned. */
   readonly bIsTurned: boolean;
   /** Takes a finished vector at row m and columns n (n holds the lane) under a mask. */
@@ -66,6 +72,8 @@ interface RowPart {
 const PANELS_WORTH_PACKING = 4;
 /** Packed rows end so many elements later: a power of two would put them all into a few lines of the cache. */
 const ROW_PADDING = 16;
+/** Elements of a cache line. */
+const LINE = 16;
 
 class GemmBuilder {
   readonly #b: KernelBuilder;
@@ -256,6 +264,7 @@ class GemmBuilder {
         const row = add(part.start, inPart);
         if (this.#packedA) this.#packRows(group, row, panels.rows, start, length, this.#packedA);
         this.#eachPanel(columns, (p, valid) => {
+          if (this.#packedA) this.#prefetchRows(group, row, panels.rows, p, start, length);
           this.#tile({
             group,
             row,
@@ -386,11 +395,37 @@ class GemmBuilder {
       }
       return next;
     };
+    if (sums && !last) this.#prefetchSums(inPart, rows, p);
     const results = this.#unrolled(length, inits, step);
     places.forEach(({ m, n, sum, mask }, t) => {
       if (last) this.#gemm.finish(group, m, n, results[t], mask);
       else if (sums) b.store(sums, sum, results[t]);
     });
+  }
+
+  /**
+   * A share of the rows of the next tile, which have to be read from further away while there is time:
+   * each panel asks for the same part of every row.
+   */
+  #prefetchRows(group: Index, row: Index, rows: number, p: Index, start: Index, length: number) {
+    const b = this.#b;
+    if (!this.#gemm.aIsPlain || !b.target.prefetches) return;
+    const lines = Math.ceil(length / LINE / this.#panels);
+    for (let i = 0; i < rows; i++) {
+      for (let line = 0; line < lines; line++) {
+        const k = add(start, mul(add(mul(p, lines), line), LINE));
+        const place = this.#gemm.aPlace(group, add(row, rows + i), k);
+        if (place) b.prefetch(place.buffer, place.index);
+      }
+    }
+  }
+
+  /** The sums of the tile that comes next: they may have left the caches nearby. */
+  #prefetchSums(inPart: Index, rows: number, p: Index): void {
+    const b = this.#b;
+    const tile = rows * this.#width;
+    const next = add(mul(inPart, this.#panels * this.#width), mul(add(p, 1), tile));
+    for (let i = 0; i < tile; i += LINE) b.prefetch(this.#sums as Buffer, add(next, i));
   }
 
   /** One loop over packed operands. */

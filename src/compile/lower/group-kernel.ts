@@ -342,7 +342,17 @@ function gemmKernel(
         lowering.evaluate(left, index(group, row, depth, aShape), mask),
       b: (group, depth, column, mask) =>
         lowering.evaluate(right, index(group, depth, column, bShape), mask),
-      aIsPlain: readsEvenly(left, index(probe[0], probe[1], probe[2], aShape), probe[2], options.hasBuffer),
+      aIsPlain: readsEvenly(
+        left,
+        index(probe[0], probe[1], probe[2], aShape),
+        probe[2],
+        options.hasBuffer,
+      ),
+      aPlace: (group, row, depth) => {
+        const read = throughMovements(left, index(group, row, depth, aShape), options.hasBuffer);
+        const at = read && linearIndex(read.index, read.node.shape);
+        return read && at && { buffer: lowering.memoryOf(read.node), index: at };
+      },
       bIsTurned: readsEvenly(
         right,
         index(probe[0], probe[2], probe[3], bShape),
@@ -375,6 +385,22 @@ function finishRoots(plan: KernelPlan, at: readonly Index[], mask: Mask, parts: 
   });
 }
 
+/** The node in memory of which an operand is a view, and where; undefined where it is computed. */
+function throughMovements(
+  node: Node,
+  index: readonly Index[],
+  hasBuffer: LowerOptions['hasBuffer'],
+): { node: Node; index: readonly Index[] } | undefined {
+  let current = node;
+  let at = index;
+  while (!hasBuffer(current)) {
+    if (opClass(current) !== 'move' || hasMask(current)) return undefined;
+    at = pushIndex(current, at).index;
+    current = current.src[0];
+  }
+  return { node: current, index: at };
+}
+
 /** True when an operand is a buffer whose elements lie one after the other along k. */
 function readsEvenly(
   node: Node,
@@ -382,16 +408,10 @@ function readsEvenly(
   depth: Index,
   hasBuffer: LowerOptions['hasBuffer'],
 ): boolean {
-  let current = node;
-  let at = index;
-  while (!hasBuffer(current)) {
-    if (opClass(current) !== 'move' || hasMask(current)) return false;
-    at = pushIndex(current, at).index;
-    current = current.src[0];
-  }
+  const read = throughMovements(node, index, hasBuffer);
   // Small floats are widened each time: better once, while packing.
-  if (isSmallFloat(current.dtype)) return false;
-  const { terms } = linearIndex(at, current.shape);
+  if (!read || isSmallFloat(read.node.dtype)) return false;
+  const { terms } = linearIndex(read.index, read.node.shape);
   const [k] = depth.terms;
   return terms.every(({ atom, coefficient }) => {
     if (atom.key === k.atom.key) return coefficient === 1;

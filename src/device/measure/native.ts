@@ -59,7 +59,7 @@ export function makeNativeProbes(
   const runtime = nativeRuntime();
   const support = nativeSupport();
   if ('reason' in support) throw new Error(support.reason);
-  const { bytes: wish = DEFAULT_BYTES, warmSeconds = 0.3, isa = support.isa } = options;
+  const { bytes: wish = DEFAULT_BYTES, warmSeconds = 0.1, isa = support.isa } = options;
   const { features } = support;
   const wide = isa === 'avx512';
   const bits = wide ? 512 : 256;

@@ -380,6 +380,13 @@ export class KernelBuilder {
     });
   }
 
+  /** Tells processors that listen that an element will be needed soon. */
+  prefetch(buffer: Buffer, index: Index): void {
+    if (!this.target.prefetches) return;
+    this.#depthOfAll(index, []);
+    this.#blocks[this.depth].statements.push({ kind: 'prefetch', buffer, index });
+  }
+
   /**
    * A loop of 0 .. extent - 1 whose body may carry values from turn to turn: it gets them and
    * returns the next ones; the results come after the last turn. No turns: the initial values.

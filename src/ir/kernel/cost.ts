@@ -42,6 +42,7 @@ export function blockCost(block: readonly Statement[]): KernelCost {
         continue;
       }
       total.instructions += turns * instructionsOf(statement);
+      if (statement.kind === 'prefetch') continue;
       if (isGathered(statement)) total.gathered += turns * statement.lanes;
       if (statement.kind === 'store') {
         total.stores += turns * statement.value.lanes * DTYPES[statement.buffer.dtype].bytes;
@@ -90,6 +91,8 @@ function instructionsOf(statement: Exclude<Statement, Loop>): number {
       const own = isSmallFloat(buffer.dtype) ? 1 + NARROWING : 1;
       return own + maskCost(mask) + addressCost(index);
     }
+    case 'prefetch':
+      return 1;
     case 'const':
       // Emitters fold constants into what uses them, or compute them once.
       return 0;

@@ -15,7 +15,7 @@ export interface FailedCheck {
 function countSlots(block: readonly Statement[]): number {
   let count = 0;
   for (const statement of block) {
-    if (statement.kind === 'store') continue;
+    if (statement.kind === 'store' || statement.kind === 'prefetch') continue;
     if (statement.kind === 'loop') {
       const carried = statement.carried.reduce((n, c) => n + 2 * c.inside.lanes, 0);
       count += 1 + carried + countSlots(statement.body);

@@ -40,6 +40,8 @@ function compileStatement(frame: Frame, statement: Statement): Step {
   switch (statement.kind) {
     case 'store':
       return compileStore(frame, statement);
+    case 'prefetch':
+      return () => {};
     case 'loop':
       return compileLoop(frame, statement);
     default:

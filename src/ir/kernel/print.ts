@@ -85,7 +85,9 @@ class Printer {
     for (const statement of statements) {
       let text: string;
       if (statement.kind === 'loop') text = this.#loopHead(statement);
-      else if (statement.kind === 'store') {
+      else if (statement.kind === 'prefetch') {
+        text = `prefetch ${this.#buffer(statement.buffer)}[${this.index(statement.index)}]`;
+      } else if (statement.kind === 'store') {
         const { buffer, index, value, mask } = statement;
         text =
           `store ${this.#buffer(buffer)}[${this.index(index)}] ${this.#use(value)}` +

@@ -19,10 +19,17 @@ export interface KernelTarget {
   readonly laneMasks: boolean;
   /** Sums of products of bytes are exact whatever the bytes: see `ByteDotValue`. */
   readonly wideByteDot: boolean;
+  /** The processor can be told what will be read soon (`Prefetch`). */
+  readonly prefetches: boolean;
 }
 
 /** What 128-bit WebAssembly can do. */
-export const WASM_KERNELS: KernelTarget = { lanes: 4, laneMasks: false, wideByteDot: false };
+export const WASM_KERNELS: KernelTarget = {
+  lanes: 4,
+  laneMasks: false,
+  wideByteDot: false,
+  prefetches: false,
+};
 
 export type BufferRole =
   /** Read only. */
@@ -241,6 +248,16 @@ export interface Store {
   readonly mask: Mask;
 }
 
+/**
+ * The cache line of an element will be needed soon. It says nothing of values: an index beyond the
+ * buffer does no harm.
+ */
+export interface Prefetch {
+  readonly kind: 'prefetch';
+  readonly buffer: Buffer;
+  readonly index: Index;
+}
+
 export type LoopKind =
   | 'serial'
   /** Turns only add to carried values. */
@@ -264,7 +281,7 @@ export interface Loop {
 }
 
 /** Values appear as statements where they are computed (carried values and results do not). */
-export type Statement = Value | Store | Loop;
+export type Statement = Value | Store | Prefetch | Loop;
 
 export interface Kernel {
   readonly name: string;

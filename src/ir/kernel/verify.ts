@@ -81,11 +81,16 @@ class Verifier {
     throw new InternalError(`kernel ${name}: ${what}${at}\n${printKernel(this.#kernel)}`);
   }
 
+  #prefetch(): void {
+    if (!this.#target.prefetches) this.#fail('the target has no prefetch');
+  }
+
   #block(statements: readonly Statement[], depth: number): void {
     for (const statement of statements) {
       this.#current = statement;
       if (statement.kind === 'loop') this.#loop(statement, depth);
       else if (statement.kind === 'store') this.#store(statement);
+      else if (statement.kind === 'prefetch') this.#prefetch();
       else {
         this.#value(statement);
         this.#define(statement, depth);

@@ -72,7 +72,7 @@ export class AddressPlan {
     for (const statement of loop.body) {
       if (statement.kind === 'checked') defined.add(`data${statement.id}`);
       const { kind } = statement;
-      if (kind === 'load' || kind === 'words' || kind === 'store') {
+      if (kind === 'load' || kind === 'words' || kind === 'store' || kind === 'prefetch') {
         want(pointerOf(statement.buffer, statement.index));
       }
       if (statement.kind === 'loop') for (const pointer of this.#needs(statement)) want(pointer);

@@ -72,6 +72,7 @@ class KernelEmitter implements Emitter {
 
   #block(statements: readonly Statement[]): void {
     for (const statement of statements) {
+      if (statement.kind === 'prefetch') throw new InternalError('wasm has no prefetch');
       if (statement.kind === 'store') this.#store(statement);
       else if (statement.kind === 'loop') this.#loop(statement);
       else this.#define(statement);

@@ -18,6 +18,7 @@ export function countUses(body: readonly Statement[]): Uses {
       usedIn.set(value, block);
     };
     for (const statement of block) {
+      if (statement.kind === 'prefetch') continue;
       if (statement.kind === 'store') use(statement.value);
       else if (statement.kind === 'loop') {
         for (const { init } of statement.carried) use(init);

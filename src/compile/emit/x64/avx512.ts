@@ -302,7 +302,7 @@ function byteDotByPairs(
     const [products, words] = [e.temporary(sum.bits), e.temporary(sum.bits)];
     m.writes('vpmaddubsw', products, e.view(b), e.operand(a));
     m.writes('vpmaddwd', words, products, { ...e.constant(0x00010001), bits: sum.bits });
-    m.changes('vpaddd', sum, words);
+    m.changes('vpaddd', sum, sum, words);
   }
 }
 

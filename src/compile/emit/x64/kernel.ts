@@ -100,6 +100,9 @@ class KernelEmitter implements Emitter {
     for (const statement of statements) {
       this.#position = this.#lifetimes.position(statement);
       if (statement.kind === 'store') this.#store(statement);
+      else if (statement.kind === 'prefetch') {
+        this.m.reads('prefetcht0', this.address(statement.buffer, statement.index));
+      }
       else if (statement.kind === 'loop') this.#loop(statement);
       else this.#define(statement);
     }
@@ -288,7 +291,7 @@ class KernelEmitter implements Emitter {
     const control = argumentRegister(m, this.#argument(2));
     const [one, known] = [m.virtual('general'), this.label()];
     m.writes('mov', general(one, 32), 1);
-    m.changes('xchg', general(one, 32), place(control, 0));
+    m.changes('xchg', place(control, 0), general(one, 32));
     m.reads('test', general(one, 32), general(one, 32));
     m.branch('ne', known);
     m.reads('mov', place(control, 4, { bits: 32 }), check);

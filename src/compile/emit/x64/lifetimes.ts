@@ -70,6 +70,7 @@ class LifetimeFinder implements Lifetimes {
     for (const statement of block) {
       const position = ++this.#next;
       this.#positions.set(statement, position);
+      if (statement.kind === 'prefetch') continue;
       if (statement.kind === 'store') this.#use(statement.value, loops, position);
       else if (statement.kind === 'loop') this.#loop(statement, loops, position);
       else {
@@ -101,6 +102,7 @@ class LifetimeFinder implements Lifetimes {
   #findFoldable(block: readonly Statement[]): void {
     const open = new Set<Value>();
     for (const statement of block) {
+      if (statement.kind === 'prefetch') continue;
       if (statement.kind === 'store' || statement.kind === 'loop') {
         open.clear();
         continue;

@@ -141,7 +141,7 @@ class Writer {
     else this.#a.emit(name, ...all);
     after?.();
     const second = rest[0];
-    if (name === 'lock_xadd' && isView(second) && this.#isSpilled(second)) {
+    if (EXCHANGES.has(name) && isView(second) && this.#isSpilled(second)) {
       this.#store(second, sources[0] as Gpr);
     }
   }
@@ -258,6 +258,8 @@ function generalOf(id: number, bits: number): Gpr {
   return bits === 16 ? r16(id) : r8(id);
 }
 
+/** Instructions that write their second operand, too. */
+const EXCHANGES: ReadonlySet<Mnemonic> = new Set<Mnemonic>(['lock_xadd', 'xchg']);
 const COPIES: ReadonlySet<Mnemonic> = new Set<Mnemonic>(['vmovaps', 'kmovw']);
 
 function isCopyToItself(name: Mnemonic, [to, from]: readonly Operand[]): boolean {

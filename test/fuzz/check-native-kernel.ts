@@ -1,0 +1,118 @@
+import { emitX64 } from '../../src/compile/index.ts';
+import { kernelsOf } from '../../src/compile/code.ts';
+import { makeNativeDevice } from '../../src/device/index.ts';
+import type { TypedArray } from '../../src/ir/dtype.ts';
+import { interpretKernel } from '../../src/ir/kernel/interpret.ts';
+import { isParallel } from '../../src/ir/kernel/threads.ts';
+import type { Kernel, Statement } from '../../src/ir/kernel/types.ts';
+import { verifyKernel } from '../../src/ir/kernel/verify.ts';
+import { runPlan } from '../../src/ir/program.ts';
+import { GuardedDevice, type NativeTarget } from '../support/guarded-device.ts';
+import { kernelData } from '../support/kernel-data.ts';
+import { buildRecipe, decoded, type Form, type Recipe, recipeArguments } from '../support/random-kernel.ts';
+import { buildOps, type OpsRecipe } from '../support/random-ops.ts';
+import { programOf } from '../support/run-kernel.ts';
+import type { Device } from '../../src/device/index.ts';
+
+/** The devices of a target, made once: guarded, and with two threads. */
+const devices = new Map<string, { guarded: GuardedDevice; threads: Device }>();
+
+function devicesOf(target: NativeTarget) {
+  const key = JSON.stringify(target);
+  let found = devices.get(key);
+  if (!found) {
+    const { isa } = target;
+    const threads = makeNativeDevice({ isa, threads: 2, worthThreads: 0, maximumBytes: 2 ** 30 });
+    found = { guarded: new GuardedDevice(target), threads };
+    devices.set(key, found);
+  }
+  return found;
+}
+
+function usesF64(kernel: Kernel): boolean {
+  const uses = (s: Statement): boolean =>
+    s.kind === 'loop' ? s.body.some(uses) : s.kind !== 'store' && s.dtype === 'f64';
+  return [...kernel.buffers, ...kernel.locals].some((b) => b.dtype === 'f64') || kernel.body.some(uses);
+}
+
+/**
+ * Runs a random kernel by the kernel interpreter and as machine code between guard pages; kernels
+ * that threads share on two of them, too.
+ *
+ * @returns false when the kernel is none for native
+ * @throws Error where an element or the index out of range differs
+ */
+export async function checkNativeRecipe(
+  recipe: Recipe,
+  form: Form,
+  target: NativeTarget,
+): Promise<boolean> {
+  const kernel = buildRecipe(recipe, form, kernelsOf(target));
+  if (usesF64(kernel)) return false;
+  verifyKernel(kernel, kernelsOf(target));
+  const { buffers, vars } = recipeArguments(recipe, kernel);
+  await compare(kernel, buffers, vars, target, recipe.seed);
+  return true;
+}
+
+/** The same for kernels of single operations. */
+export async function checkNativeOps(recipe: OpsRecipe, target: NativeTarget): Promise<void> {
+  const kernel = buildOps(recipe, kernelsOf(target));
+  verifyKernel(kernel, kernelsOf(target));
+  const { buffers, vars } = kernelData(kernel, recipe.seed);
+  await compare(kernel, buffers, vars, target, recipe.seed);
+}
+
+async function compare(
+  kernel: Kernel,
+  buffers: readonly TypedArray[],
+  vars: readonly number[],
+  target: NativeTarget,
+  seed: number,
+): Promise<void> {
+  const copies = buffers.map((b) => b.slice());
+  const { check } = interpretKernel(kernel, { buffers, vars }, { fusedFma: true });
+  const { guarded, threads } = devicesOf(target);
+  guarded.edge = seed % 2 === 0 ? 'end' : 'start';
+  guarded.byKernels = seed % 4 < 2;
+  const program = programOf(kernel);
+  const { text: _, ...code } = emitX64(program, target);
+  const runs: [Device, string][] = [[guarded, `between guards (${guarded.edge})`]];
+  // Threads cost a hundred times as much: now and then must do.
+  if (isParallel(kernel) && seed % 8 === 0) runs.push([threads, 'on two threads']);
+  for (const [device, where] of runs) {
+    const executable = await device.load({ kind: 'x64', plan: runPlan(program), ...code });
+    const pieces = copies.map((data) => {
+      const piece = device.allocate(data.byteLength);
+      device.write(piece, data);
+      return piece;
+    });
+    const ofRole = (role: string) => pieces.filter((_, i) => kernel.buffers[i].role === role);
+    const values = new Map(kernel.vars.map((v, i) => [v.name, vars[i]]));
+    let error: unknown;
+    try {
+      await executable.run(ofRole('in'), ofRole('out'), values);
+    } catch (e) {
+      if (!(e instanceof RangeError)) throw e;
+      error = e;
+    }
+    const results = pieces.map((piece, i) =>
+      device.read(piece, kernel.buffers[i].dtype, buffers[i].length),
+    );
+    for (const piece of pieces) device.free(piece);
+    executable.dispose();
+    // Threads go on to the end of their pieces: any of the offenders may be the one named.
+    const wanted = check ? `index ${device === guarded ? `${check.value} ` : ''}` : undefined;
+    if ((error === undefined) !== (wanted === undefined) || !String(error).includes(wanted ?? '')) {
+      throw new Error(`${where}: ${String(error)}, expected ${wanted ?? 'none'}`);
+    }
+    kernel.buffers.forEach(({ dtype, name }, i) => {
+      const [want, got] = [decoded(dtype, buffers[i]), decoded(dtype, results[i])];
+      const at = want.findIndex((x, k) => !Object.is(x, got[k]));
+      if (at < 0) return;
+      throw new Error(
+        `${target.isa}${target.vnni ? ', vnni' : ''}, ${where}: element ${at} of '${name}' is ${got[at]}, the interpreter says ${want[at]}`,
+      );
+    });
+  }
+}
