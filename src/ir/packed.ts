@@ -2,8 +2,8 @@ import type { QuantScheme } from './quantization.ts';
 import type { Shape } from './shape.ts';
 
 /**
- * How products with packed weights lie in memory, so that a vector register holds four rows of the
- * weight by four neighbours of each (four or eight of them, for codes of 8 or 4 bits), and nothing
+ * How products with packed weights lie in memory, so that the lanes of a vector register are rows of
+ * the weight, each with four neighbours (four or eight of them, for codes of 8 or 4 bits), and nothing
  * has to be summed across lanes.
  *
  * A panel is PANEL_ROWS rows of the weight. The bytes of a weight [rows, columns] lie as
@@ -15,7 +15,7 @@ import type { Shape } from './shape.ts';
  * has eight words of four codes each, in the order in which the weight's codes come out of its
  * bytes; then the bits of the f32 scale; then the sum of the codes times the code that stands for 0.
  */
-export const PANEL_ROWS = 4;
+export const PANEL_ROWS = 16;
 /** Columns that share a scale of the activations. */
 export const ACTIVATION_BLOCK = 32;
 export const ACTIVATION_SCHEME: QuantScheme = {

@@ -1,13 +1,14 @@
 import type { NodeOf } from '../../ir/graph/types.ts';
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import { add, constant, type Index, mul, sub } from '../../ir/kernel/index-expr.ts';
-import type { Buffer, KernelTarget, Value } from '../../ir/kernel/types.ts';
+import { add, constant, type Index, mul, sub, ZERO } from '../../ir/kernel/index-expr.ts';
+import type { Buffer, Value } from '../../ir/kernel/types.ts';
 import {
   ORIGIN_PLACE,
   PANEL_ROWS,
   type PackedAttributes,
   panelWords,
   SCALE_PLACE,
+  WORD_CODES,
   WORDS,
 } from '../../ir/packed.ts';
 import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
@@ -15,8 +16,7 @@ import { type ExpressionLowering, splitIndex } from '../lower/expression.ts';
 import { linearIndex } from '../lower/movement.ts';
 import type { CallResult, CallTemplate } from './call-template.ts';
 
-function refusal(call: NodeOf<'call'>, { lanes }: KernelTarget): string | undefined {
-  if (lanes !== PANEL_ROWS) return `a panel has not the ${lanes} rows of a vector`;
+function refusal(call: NodeOf<'call'>): string | undefined {
   const [entries, codes, scales] = call.src;
   if (codes.shape.length !== 5 || scales.shape.length !== 3) return 'the weight has other axes';
   if (codes.op !== 'buffer') return 'the codes are not in memory';
@@ -37,9 +37,34 @@ export const productTemplate: CallTemplate = {
 
 /** Rows of activations that share the codes of a panel, once they are unpacked. */
 const TILE_ROWS = 4;
-const LOW_HALVES = 0x0f0f0f0f;
 /** Turns signed bytes into unsigned ones, 128 standing for 0. */
 const SIGNS = 0x80808080 | 0;
+const LOW_HALVES = 0x0f0f0f0f;
+/** Bytes of codes that are asked for before they are needed, for each stream. */
+const AHEAD = 1536;
+const LINE = 64;
+
+/** Vectors of weight rows that a tile computes side by side: some of a panel's, or whole panels. */
+interface Columns {
+  readonly panel: Index;
+  /** Number of the vector in its panel. */
+  readonly vector: number;
+}
+
+/** A block of a row's activations, each word in all lanes. */
+interface Entry {
+  readonly words: readonly Value[];
+  readonly origin: Value;
+  readonly scale: Value;
+}
+
+/** How a product is cut, by the rows of activations in a tile. */
+interface Cut {
+  /** Panels side by side, far apart: each is a stream from memory of its own. */
+  readonly panels: number;
+  /** Vectors of a panel side by side. */
+  readonly vectors: number;
+}
 
 class PackedProduct {
   readonly #b: KernelBuilder;
@@ -68,33 +93,64 @@ class PackedProduct {
     this.#width = maxDim(call.shape[call.shape.length - 1]);
   }
 
-  /**
-   * A panel is read from its begin to its end by itself: two side by side run at a third of the
-   * speed once they come from memory.
-   */
   build(): void {
+    const b = this.#b;
+    const { panels: side } = this.#cut(Math.min(this.#rows, TILE_ROWS));
+    const whole = Math.floor(this.#panels / side);
+    const far = (i: Index) => Array.from({ length: side }, (_, s) => add(i, s * whole));
+    b.loop(whole, 'thread', [], (i) => this.#panelsSideBySide(far(i)));
+    const left = this.#panels - whole * side;
+    b.loop(left, 'thread', [], (i) => this.#panelsSideBySide([add(i, whole * side)]));
+  }
+
+  /** All rows of activations by some panels. */
+  #panelsSideBySide(panels: readonly Index[]): void {
     const b = this.#b;
     const whole = Math.floor(this.#rows / TILE_ROWS);
     const rest = this.#rows - whole * TILE_ROWS;
-    b.loop(this.#panels, 'thread', [], (panel) => {
-      b.loop(whole, 'serial', [], (i) => this.#tile(panel, mul(i, TILE_ROWS), TILE_ROWS));
-      if (rest > 0) this.#tile(panel, constant(whole * TILE_ROWS), rest);
-    });
+    const tiles = (row: Index, rows: number) => {
+      const all = PANEL_ROWS / b.lanes;
+      const { vectors } = this.#cut(rows);
+      for (let v = 0; v < all; v += vectors) {
+        const columns = panels.flatMap((panel) =>
+          Array.from({ length: vectors }, (_, i): Columns => ({ panel, vector: v + i })),
+        );
+        this.#tile(columns, row, rows);
+      }
+    };
+    b.loop(whole, 'serial', [], (i) => tiles(mul(i, TILE_ROWS), TILE_ROWS));
+    if (rest > 0) tiles(constant(whole * TILE_ROWS), rest);
   }
 
-  #tile(panel: Index, row: Index, rows: number): void {
+  /** As much side by side as registers hold. */
+  #cut(rows: number): Cut {
+    const { lanes } = this.#b;
+    const all = PANEL_ROWS / lanes;
+    if (lanes === 16) return { panels: rows === 1 ? 4 : 2, vectors: 1 };
+    if (lanes === 8) return { panels: rows === 1 ? 2 : 1, vectors: rows === 1 ? all : 1 };
+    return { panels: 1, vectors: rows === 1 ? all : 1 };
+  }
+
+  #tile(columns: readonly Columns[], row: Index, rows: number): void {
     const b = this.#b;
     const zero = b.splat(b.const('f32', 0));
-    const inits = new Array<Value>(rows).fill(zero);
+    const inits = new Array<Value>(rows * columns.length).fill(zero);
     const sums = this.#overBlocks(inits, (block, scaleBlock, carried) => {
-      const { factors, scale } = this.#weights(panel, block, scaleBlock);
-      return carried.map((sum, i) =>
-        b.binary('add', sum, this.#term(add(row, i), block, factors, scale)),
-      );
+      const next = [...carried];
+      const weights = columns.map((c) => this.#weights(c, block, scaleBlock));
+      for (let i = 0; i < rows; i++) {
+        const entry = this.#entry(add(row, i), block);
+        weights.forEach((weight, c) => {
+          const at = i * columns.length + c;
+          next[at] = b.binary('add', next[at], this.#term(entry, weight));
+        });
+      }
+      return next;
     });
-    const column = add(mul(panel, PANEL_ROWS), b.laneIndex);
-    sums.forEach((sum, i) => {
-      const at = [...splitIndex(add(row, i), this.#lead), column];
+    sums.forEach((sum, t) => {
+      const { panel, vector } = columns[t % columns.length];
+      const column = add(mul(panel, PANEL_ROWS), add(b.laneIndex, vector * b.lanes));
+      const at = [...splitIndex(add(row, Math.floor(t / columns.length)), this.#lead), column];
       this.#result.write(at, sum, [sub(constant(this.#width - 1), column)]);
     });
   }
@@ -116,49 +172,70 @@ class PackedProduct {
     });
   }
 
-  /** The unpacked codes of a block of a panel, and the scales of its rows. */
-  #weights(panel: Index, block: Index, scaleBlock: Index) {
+  /** The unpacked codes of a block of some rows of a panel, and the scales of these rows. */
+  #weights({ panel, vector }: Columns, block: Index, scaleBlock: Index) {
+    const b = this.#b;
+    const words = panelWords(this.#bits);
+    const at = (word: number, row: number) =>
+      linearIndex([panel, block, constant(word), constant(row), ZERO], this.#codesShape);
+    if (vector === 0) {
+      const bytes = words * PANEL_ROWS * WORD_CODES;
+      for (let line = 0; line < bytes; line += LINE) {
+        b.prefetch(this.#codes, add(at(0, 0), AHEAD + line));
+      }
+    }
+    const raw = Array.from({ length: words }, (_, i) =>
+      b.words(this.#codes, at(i, vector * b.lanes)),
+    );
+    const scales = this.#result.call.src[2];
+    const row = add(b.laneIndex, vector * b.lanes);
+    return {
+      factors: this.#factors(raw),
+      scale: b.splat(this.#lowering.evaluate(scales, [panel, scaleBlock, row])),
+    };
+  }
+
+  /** Unsigned bytes of codes; those of 8 bits as halves where only products of small ones are exact. */
+  #factors(raw: readonly Value[]): readonly (readonly Value[])[] {
     const b = this.#b;
     const halves = b.splat(b.const('i32', LOW_HALVES));
-    const pairs = Array.from({ length: panelWords(this.#bits) }, (_, i) => {
-      const at = [panel, block, constant(i), constant(0), constant(0)];
-      const bytes = b.words(this.#codes, linearIndex(at, this.#codesShape));
-      const word =
-        this.#bits === 4 ? bytes : b.binary('xor', bytes, b.splat(b.const('i32', SIGNS)));
-      const low = b.binary('and', word, halves);
-      const high = b.binary('and', b.binary('shr', word, b.splat(b.const('i32', 4))), halves);
-      return [low, high];
-    });
-    const factors =
-      this.#bits === 4
-        ? [pairs.flat()]
-        : [pairs.map(([low]) => low), pairs.map(([, high]) => high)];
-    const scales = this.#result.call.src[2];
+    const low = (word: Value) => b.binary('and', word, halves);
+    const high = (word: Value) =>
+      b.binary('and', b.binary('shr', word, b.splat(b.const('i32', 4))), halves);
+    if (this.#bits === 4) return [raw.flatMap((word) => [low(word), high(word)])];
+    const unsigned = raw.map((word) => b.binary('xor', word, b.splat(b.const('i32', SIGNS))));
+    return b.target.wideByteDot ? [unsigned] : [unsigned.map(low), unsigned.map(high)];
+  }
+
+  /** A block of a row's activations, in all lanes. */
+  #entry(row: Index, block: Index): Entry {
+    const b = this.#b;
+    const at = (place: number) =>
+      b.splat(
+        this.#lowering.evaluate(this.#result.call.src[0], [
+          ...splitIndex(row, this.#lead),
+          block,
+          constant(place),
+        ]),
+      );
     return {
-      factors,
-      scale: b.splat(this.#lowering.evaluate(scales, [panel, scaleBlock, b.laneIndex])),
+      words: Array.from({ length: WORDS }, (_, i) => at(i)),
+      origin: at(ORIGIN_PLACE),
+      scale: b.bitcast(at(SCALE_PLACE), 'f32'),
     };
   }
 
   /** What a block adds: (sum of products of codes - origin) times both scales. */
   #term(
-    row: Index,
-    block: Index,
-    factors: readonly (readonly Value[])[],
-    weightScale: Value,
+    { words, origin, scale }: Entry,
+    weight: { readonly factors: readonly (readonly Value[])[]; readonly scale: Value },
   ): Value {
     const b = this.#b;
-    const entry = (place: number) => {
-      const at = [...splitIndex(row, this.#lead), block, constant(place)];
-      return b.splat(this.#lowering.evaluate(this.#result.call.src[0], at));
-    };
-    const words = Array.from({ length: WORDS }, (_, i) => entry(i));
-    const [low, high] = factors.map((list) => b.byteDot(words, list));
+    const [low, high] = weight.factors.map((list) => b.byteDot(words, list));
     const sum = high
       ? b.binary('add', low, b.binary('shl', high, b.splat(b.const('i32', 4))))
       : low;
-    const exact = b.binary('sub', sum, entry(ORIGIN_PLACE));
-    const scale = b.binary('mul', b.bitcast(entry(SCALE_PLACE), 'f32'), weightScale);
-    return b.binary('mul', b.convert(exact, 'f32'), scale);
+    const exact = b.binary('sub', sum, origin);
+    return b.binary('mul', b.convert(exact, 'f32'), b.binary('mul', scale, weight.scale));
   }
 }

@@ -7,6 +7,7 @@ import type { Isa } from './isa.ts';
 import { laneCondition, lanesLeft } from './lane-masks.ts';
 import { general, type Place, place, type View, vector } from './machine.ts';
 import { loadWhere, storeWhere } from './memory.ts';
+import { toHalves } from './small-floats.ts';
 
 const SIGN = -(2 ** 31);
 const UNORDERED = 3;
@@ -221,7 +222,11 @@ export const avx2: Isa = {
 
   storeMasked(e, store, value, lanes) {
     const { buffer, index } = store;
-    if (DTYPES[buffer.dtype].bytes !== 4) storeWhere(e, store, value);
+    if (buffer.dtype === 'f16') {
+      const words = e.temporary(value.bits);
+      e.m.writes('vpmovzxwd', words, toHalves(e, value));
+      storeWhere(e, store, words);
+    } else if (DTYPES[buffer.dtype].bytes !== 4) storeWhere(e, store, value);
     else e.m.reads('vmaskmovps', e.address(buffer, index), vector(lanes, value.bits), value);
   },
 

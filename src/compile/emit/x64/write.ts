@@ -129,6 +129,9 @@ class Writer {
     let after: (() => void) | undefined;
     if (first !== undefined) {
       if (isView(first) && this.#isSpilled(first) && effect !== 'reads') {
+        // What is only written may stand where a source stood: sources are read before.
+        const over = effect === 'writes' && this.#taken[first.register.class] > 0;
+        if (over) this.#taken[first.register.class]--;
         const scratch = this.#scratch(first);
         if (effect === 'changes') this.#load(scratch, first);
         target = scratch;
@@ -136,7 +139,10 @@ class Writer {
       } else target = this.#source(item, first, 0);
     }
     const all = target === undefined ? sources : [target, ...sources];
-    if (isCopyToItself(name, all)) return;
+    if (isCopyToItself(name, all)) {
+      after?.();
+      return;
+    }
     if (mask) this.#a.masked(name, mask as MaskReg, item.zeroing, ...all);
     else this.#a.emit(name, ...all);
     after?.();
