@@ -9,7 +9,7 @@ import type { Shape } from './shape.ts';
  * A panel is PANEL_ROWS rows of the weight. The bytes of a weight [rows, columns] lie as
  * [panels, blocks of 32, words, PANEL_ROWS, 4]: of each block of 32 columns, for each row, bytes
  * 4 word .. 4 word + 3 of the block's own (see `QuantScheme` for what they hold). Scales lie as
- * [panels, blocks of the scheme, PANEL_ROWS] f32. Rows that fill up the last panel have scale 0.
+ * [panels, blocks of the scheme, PANEL_ROWS], f32 or as they were made. Rows that fill up the last panel have scale 0.
  *
  * Activations [.., columns] are rounded to int8 in blocks of 32: i32 [.., blocks, ENTRY]. An entry
  * has eight words of four codes each, in the order in which the weight's codes come out of its

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -53,9 +53,9 @@ function inProcess(script: string, env: Record<string, string> = {}): Promise<En
 const ENDLESS = 'const { run, device, result } = await start(made.slow(), 1000);';
 const folder = mkdtempSync(join(tmpdir(), 'tersor-native-'));
 
-describe.skipIf(unsupported !== undefined)('a process with device native', () => {
-  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+describe.skipIf(unsupported !== undefined)('a process with device native', () => {
   it('ends by itself while its threads sleep', async () => {
     const ended = await inProcess(`
       const { run, result } = await start(made.slow(), 0);
@@ -135,6 +135,16 @@ describe.skipIf(unsupported !== undefined)('a process with device native', () =>
     expect(readBreadcrumb(file)).toBe('probe (kernel 0): step 0');
   });
 
+  it('leaves faults that are not its own to whoever had them before', async () => {
+    const ended = await inProcess(`
+      const { device } = await start(made.slow(), 0);
+      device.map(process.execPath, 0, 100);
+      process.kill(process.pid, 'SIGBUS');
+      setTimeout(() => console.log('alive'), 200);
+    `);
+    expect(ended).toMatchObject({ code: null, signal: 'SIGBUS', output: '' });
+  });
+
   it('takes the instructions that TERSOR_ISA names, or says that they are missing', async () => {
     const script = 'console.log(makeNativeDevice().target.isa)';
     const { output } = await inProcess(script);
@@ -186,6 +196,27 @@ describe.skipIf(unsupported !== undefined)('a worker with device native', () => 
     await worker.terminate();
     // The threads finish their run, and see within a second that nobody waits for them.
     await until(() => threadCount() <= before);
+  });
+
+  it('leaves neither memory nor mapped files behind', async () => {
+    const path = join(folder, 'mapped');
+    writeFileSync(path, new Uint8Array(10_000));
+    const maps = () => readFileSync('/proc/self/maps', 'utf8');
+    const space = () => Number(/^VmSize:\s+(\d+) kB/m.exec(status())?.[1]) / 2 ** 20;
+    const status = () => readFileSync('/proc/self/status', 'utf8');
+    const before = space();
+    const worker = work(`
+      import { parentPort } from 'node:worker_threads';
+      const { device } = await start(made.slow(), 0, { maximumBytes: 2 ** 39 });
+      device.map(${JSON.stringify(path)}, 0, 10000);
+      device.map(${JSON.stringify(path)}, 5000, 5000);
+      parentPort.postMessage('mapped');
+    `);
+    await new Promise((resolve) => worker.once('message', resolve));
+    expect(maps()).toContain(path);
+    expect(space() - before).toBeGreaterThan(500);
+    await worker.terminate();
+    await until(() => !maps().includes(path) && space() - before < 100);
   });
 
   it('ends by itself, and its threads follow', async () => {

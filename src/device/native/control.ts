@@ -34,6 +34,9 @@ export const CONTROL = {
   asleep: 448,
   /** i32: threads that have left because nobody reads the pipe any more. */
   left: 512,
+  /** u64: address of the table of mapped files, 0 where none was mapped; i32: whose they are. */
+  faults: 576,
+  owner: 584,
   /** i32: how many pieces of memory the last of them unmaps, the control block as the last. */
   legacyCount: 516,
   /** Their addresses and sizes, u64 each. */

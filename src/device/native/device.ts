@@ -111,9 +111,18 @@ export class NativeDevice implements Device {
   }
 
   map(path: string, offset: number, bytes: number): NativeAllocation {
-    this.#files ??= new MappedFiles(this.#runtime.system, this.#runtime.code);
-    const piece = this.#files.map(path, offset, bytes);
+    const piece = this.#mappedFiles().map(path, offset, bytes);
     return { bytes, address: piece.address, piece };
+  }
+
+  #mappedFiles(): MappedFiles {
+    if (!this.#files) {
+      this.#files = new MappedFiles(this.#runtime.system, this.#runtime.code);
+      const { i32, u64 } = this.#control;
+      i32[CONTROL.owner / 4] = this.#files.owner;
+      u64[CONTROL.faults / 8] = BigInt(this.#files.table);
+    }
+    return this.#files;
   }
 
   free(allocation: Allocation): void {
@@ -269,6 +278,7 @@ export class NativeDevice implements Device {
     this.#pool = undefined;
     this.#breadcrumb?.close();
     this.#breadcrumb = undefined;
+    this.#files?.dispose();
     this.#region.dispose();
     const { libc } = this.#runtime.system;
     libc.munmap(this.#control.address, pagesOf(CONTROL_BYTES + RECORD_BYTES));

@@ -6,11 +6,13 @@ export const FAULTS = {
   used: 0,
   /** i32: faults so far. */
   count: 4,
+  /** i32: number of the last device that has joined. */
+  owners: 8,
   entries: 64,
 } as const;
 
-/** An entry: u64 first address, u64 the end, i32 faulted, i32 taken. */
-export const FAULT_ENTRY = { start: 0, end: 8, faulted: 16, taken: 20, bytes: 32 } as const;
+/** An entry: u64 first address, u64 the end, i32 faulted, i32 number of its device or 0: free. */
+export const FAULT_ENTRY = { start: 0, end: 8, faulted: 16, owner: 20, bytes: 32 } as const;
 
 /**
  * The first instruction of a handler of ours loads this number, the second the address of its table:

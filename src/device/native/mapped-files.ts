@@ -32,15 +32,20 @@ export class MappedFiles {
   readonly #system: System;
   readonly #i32: Int32Array;
   readonly #u64: BigUint64Array;
+  readonly #live = new Set<MappedPiece>();
   #liveBytes = 0;
+  /** Address of the table of all mapped pieces, and the number of this device in it. */
+  readonly table: number;
+  readonly owner: number;
 
   /** Puts up the handler of faults, or joins the one that is there. */
   constructor(system: System, code: CodeMemory) {
     this.#system = system;
-    const table = faultTable(system, code);
-    const view = system.koffi.view(table, TABLE_BYTES);
+    this.table = faultTable(system, code);
+    const view = system.koffi.view(this.table, TABLE_BYTES);
     this.#i32 = new Int32Array(view);
     this.#u64 = new BigUint64Array(view);
+    this.owner = Atomics.add(this.#i32, FAULTS.owners / 4, 1) + 1;
   }
 
   get liveBytes(): number {
@@ -69,7 +74,9 @@ export class MappedFiles {
       this.#u64[this.#at(entry, FAULT_ENTRY.end) / 8] = BigInt(end);
       this.#liveBytes += bytes;
       const pages = { address: start, bytes: end - start };
-      return { address: start + (offset - first), bytes, path, pages, entry };
+      const piece = { address: start + (offset - first), bytes, path, pages, entry };
+      this.#live.add(piece);
+      return piece;
     } catch (error) {
       this.#release(entry);
       throw error;
@@ -97,12 +104,19 @@ export class MappedFiles {
     }
   }
 
-  unmap({ pages, bytes, entry }: MappedPiece): void {
+  unmap(piece: MappedPiece): void {
+    const { pages, bytes, entry } = piece;
+    this.#live.delete(piece);
     // First the entry: a fault at an address that is used anew is none of ours.
     this.#u64[this.#at(entry, FAULT_ENTRY.end) / 8] = 0n;
     this.#system.libc.munmap(pages.address, pages.bytes);
     this.#release(entry);
     this.#liveBytes -= bytes;
+  }
+
+  /** Unmaps all that is left. */
+  dispose(): void {
+    for (const piece of this.#live) this.unmap(piece);
   }
 
   /** Whether its file was cut short and numbers of it were missing when they were used. */
@@ -117,8 +131,8 @@ export class MappedFiles {
   /** A free entry; other threads of JavaScript may be looking for one at the same time. */
   #take(): number {
     for (let entry = 0; entry < MOST; entry++) {
-      const taken = this.#at(entry, FAULT_ENTRY.taken) / 4;
-      if (Atomics.compareExchange(this.#i32, taken, 0, 1) !== 0) continue;
+      const owner = this.#at(entry, FAULT_ENTRY.owner) / 4;
+      if (Atomics.compareExchange(this.#i32, owner, 0, this.owner) !== 0) continue;
       this.#i32[this.#at(entry, FAULT_ENTRY.faulted) / 4] = 0;
       const used = FAULTS.used / 4;
       for (let known = this.#i32[used]; known <= entry; ) {
@@ -134,7 +148,7 @@ export class MappedFiles {
   #release(entry: number): void {
     this.#u64[this.#at(entry, FAULT_ENTRY.start) / 8] = 0n;
     this.#u64[this.#at(entry, FAULT_ENTRY.end) / 8] = 0n;
-    Atomics.store(this.#i32, this.#at(entry, FAULT_ENTRY.taken) / 4, 0);
+    Atomics.store(this.#i32, this.#at(entry, FAULT_ENTRY.owner) / 4, 0);
   }
 }
 

@@ -1,5 +1,6 @@
 import { mem, r32, r64, rax, rbp, rbx, rdi, rdx, rsi, rsp, X64Assembler } from '../../asm/index.ts';
 import { CONTROL } from './control.ts';
+import { FAULT_ENTRY, FAULTS } from './fault-code.ts';
 
 const SYSTEM = { write: 1, close: 3, poll: 7, munmap: 11, futex: 202 } as const;
 const FUTEX_WAIT_PRIVATE = 128;
@@ -137,6 +138,7 @@ function freeIfLast(a: X64Assembler, end: ReturnType<X64Assembler['label']>): vo
   a.emit('mov', r32(5), word(CONTROL.threads)).emit('mov', r32(3), word(CONTROL.pipe));
   a.emit('mov', r32(0), 1).emit('lock_xadd', word(CONTROL.left), r32(0));
   a.emit('add', r32(0), 1).emit('cmp', r32(0), r32(5)).branch('ne', end);
+  unmapFiles(a);
   a.emit('mov', count, word(CONTROL.legacyCount));
   a.emit('lea', at, mem(control, CONTROL.legacy));
   a.bind(each);
@@ -147,6 +149,28 @@ function freeIfLast(a: X64Assembler, end: ReturnType<X64Assembler['label']>): vo
   a.bind(closing);
   a.emit('mov', r32(0), SYSTEM.close).emit('mov', r32(7), r32(3)).emit('syscall');
   a.jump(end);
+}
+
+/** Unmaps the files that the device has mapped, and frees their entries. */
+function unmapFiles(a: X64Assembler): void {
+  const [each, next, done] = [a.label(), a.label(), a.label()];
+  const [left, entry, owner] = [r32(13), r64(14), r32(15)];
+  const field = (offset: number, bits: 32 | 64) => mem(entry, offset, { bits });
+  a.emit('mov', entry, long(CONTROL.faults)).emit('test', entry, entry).branch('e', done);
+  a.emit('mov', left, mem(entry, FAULTS.used)).emit('add', entry, FAULTS.entries);
+  a.emit('mov', owner, word(CONTROL.owner));
+  a.bind(each);
+  a.emit('test', left, left).branch('e', done);
+  a.emit('cmp', owner, field(FAULT_ENTRY.owner, 32)).branch('ne', next);
+  a.emit('mov', rdi, field(FAULT_ENTRY.start, 64)).emit('mov', rsi, field(FAULT_ENTRY.end, 64));
+  a.emit('sub', rsi, rdi);
+  // The entry goes first: a fault at an address that is used anew is none of ours.
+  a.emit('mov', field(FAULT_ENTRY.end, 64), 0).emit('mov', field(FAULT_ENTRY.start, 64), 0);
+  a.emit('mov', r32(0), SYSTEM.munmap).emit('syscall');
+  a.emit('mov', field(FAULT_ENTRY.owner, 32), 0);
+  a.bind(next);
+  a.emit('add', entry, FAULT_ENTRY.bytes).emit('sub', left, 1).jump(each);
+  a.bind(done);
 }
 
 function postCommand(a: X64Assembler): void {

@@ -170,7 +170,7 @@ function blockProducts(
   const place = (at: number) => blocksFirst(entries.narrow(-1, at, 1));
   const factors = place(SCALE_PLACE)
     .bitcast('f32')
-    .mul(perBlock(scales, blocks, lead.length));
+    .mul(perBlock(scales.cast('f32'), blocks, lead.length));
   const terms = exact.sub(place(ORIGIN_PLACE)).cast('f32').mul(factors);
   // Sums begin with 0, also that of a single block, which may be -0.
   const sums = terms

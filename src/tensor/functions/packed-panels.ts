@@ -42,7 +42,10 @@ export function requirePanels(
   }
 }
 
-/** From the plain layout to panels: codes move, scales become f32. */
+/**
+ * From the plain layout to panels: places move. Scales keep their type on native, where one instruction
+ * widens a vector of f16; elsewhere they become f32, which is cheaper there than fewer bytes.
+ */
 export function toPanels(
   { codes, scales }: PlainCodes,
   shape: readonly [number, number],
@@ -56,15 +59,14 @@ export function toPanels(
     .pad([missing, [0, 0]])
     .reshape([panels, PANEL_ROWS, blocks, words, WORD_CODES])
     .permute([0, 2, 3, 1, 4]);
-  const factors = scales
-    .cast('f32')
+  const factors = (scales.device.name === 'native' ? scales : scales.cast('f32'))
     .pad([missing, [0, 0]])
     .reshape([panels, PANEL_ROWS, wanted.scales[1]])
     .permute([0, 2, 1]);
   return { scheme, shape, codes: bytes, scales: factors };
 }
 
-/** From panels to the plain layout; nothing is computed, places move. Scales are f32. */
+/** From panels to the plain layout; nothing is computed, places move. Scales have their type in the panels. */
 export function fromPanels({ scheme, shape, codes, scales }: PackedMatrix): PlainCodes {
   const [rows, columns] = shape;
   const whole = scales.shape[0] as number;
