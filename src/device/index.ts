@@ -110,7 +110,7 @@ function cpuDevice(): 'native' | 'wasm' {
 export function device(
   name: DeviceChoice = (defaultDeviceName() ?? 'cpu') as DeviceChoice,
 ): Device {
-  const real: DeviceName = name === 'cpu' ? 'wasm' : name;
+  const real: DeviceName = name === 'cpu' ? cpuDevice() : name;
   let found = devices.get(real);
   if (!found) {
     found = make(real);

@@ -6,7 +6,7 @@ import type { ExpressionLowering } from '../lower/expression.ts';
 import { AttentionOperands, AttentionReader } from './attention-operands.ts';
 import { Recompute, writeRow } from './attention-recompute.ts';
 import { blockingOf, panelsSeen, type QueryRange, whenVisible } from './attention-scores.ts';
-import { accumulate, fill, padded, stepsUpTo, TILE, tiled, vectorsFor } from './attention-tiles.ts';
+import { accumulate, fill, padded, stepsUpTo, tiled, tileRows, vectorsFor } from './attention-tiles.ts';
 import type { CallResult } from './call-template.ts';
 
 /** Rows that are held at once against a tile of keys. */
@@ -17,11 +17,11 @@ const MANY_HEADS = 8;
 const FEW_SUMS = 2 ** 16;
 
 /** Rows of each head that dq waits for: all queries, in whole chunks. */
-const rowsHeld = ({ queries }: AttentionOperands) =>
-  Math.ceil(tiled(maxDim(queries)) / chunkRows(queries)) * chunkRows(queries);
+const rowsHeld = ({ queries }: AttentionOperands, tile: number) =>
+  tiled(maxDim(queries), chunkRows(queries, tile));
 
-const chunkRows = (queries: AttentionOperands['queries']) =>
-  Math.min(CHUNK, tiled(maxDim(queries)));
+const chunkRows = (queries: AttentionOperands['queries'], tile: number) =>
+  Math.min(CHUNK, tiled(maxDim(queries), tile));
 
 /**
  * Whether dq, dk and dv are computed together, from weights computed once: a piece of the work is
@@ -29,7 +29,7 @@ const chunkRows = (queries: AttentionOperands['queries']) =>
  */
 export function gradientsTogether(operands: AttentionOperands): boolean {
   const { lead, kvHeads, group, depth } = operands;
-  const sums = group * rowsHeld(operands) * tiled(depth);
+  const sums = group * tiled(maxDim(operands.queries), 4) * tiled(depth, 4);
   return sizeOf(lead) * kvHeads >= MANY_HEADS && sums <= FEW_SUMS;
 }
 
@@ -75,6 +75,8 @@ class KeyGradients {
   readonly #keyTiles: Index;
   /** Rows of a chunk. */
   readonly #rows: number;
+  /** Rows of a register tile. */
+  readonly #tile: number;
   readonly #dk: KeyGradient | undefined;
   readonly #dv: KeyGradient | undefined;
   readonly #dq: QueryGradient | undefined;
@@ -84,7 +86,8 @@ class KeyGradients {
   constructor(b: KernelBuilder, reader: AttentionReader, results: readonly CallResult[]) {
     const { group, depth, width, queries } = reader.operands;
     const { keys, keyTiles } = blockingOf(reader);
-    const rows = chunkRows(queries);
+    const tile = tileRows(b);
+    const rows = chunkRows(queries, tile);
     const recompute = new Recompute(b, reader, rows, keys);
     const local = (name: string, size: number) => b.buffer(name, 'f32', size, 'local');
     const find = (name: string) => results.find((r) => r.call.arg.name === name);
@@ -100,10 +103,11 @@ class KeyGradients {
     this.#keys = keys;
     this.#keyTiles = keyTiles;
     this.#rows = rows;
+    this.#tile = tile;
     this.#dk = byKeys('attention.dk', depth, recompute.q);
     this.#dv = byKeys('attention.dv', width, recompute.upstream);
     const dq = find('attention.dq');
-    const held = group * rowsHeld(reader.operands) * padded(b, depth);
+    const held = group * rowsHeld(reader.operands, tile) * padded(b, depth);
     this.#dq = dq && {
       ...dq,
       keys: local('keys', keys * padded(b, depth)),
@@ -162,22 +166,22 @@ class KeyGradients {
   #weigh(range: QueryRange, g: Index, head: Index, key: Index): void {
     const b = this.#b;
     const { batch, offset, first } = range;
-    const panel = vectorsFor(b, TILE) * b.lanes;
+    const panel = vectorsFor(b, this.#tile) * b.lanes;
     const slopes = this.#slopes;
     const at = (row: Index) => ({ batch, offset, head, query: add(first, row) });
     this.#recompute.packQueries(range, head, ZERO);
-    b.loop(this.#rows / TILE, 'serial', [], (i) => {
-      const row = mul(i, TILE);
-      const seen = { ...range, first: add(first, row), count: TILE };
+    b.loop(this.#rows / this.#tile, 'serial', [], (i) => {
+      const row = mul(i, this.#tile);
+      const seen = { ...range, first: add(first, row), count: this.#tile };
       const panels = panelsSeen(this.#reader, seen, key, this.#keys, panel);
-      this.#recompute.tile(at, key, panels, row, TILE, row, this.#dv?.factors, slopes);
+      this.#recompute.tile(at, key, panels, row, this.#tile, row, this.#dv?.factors, slopes);
       if (!this.#dq || !slopes) return;
       const { sums, keys } = this.#dq;
       const stride = padded(b, this.#reader.operands.depth);
-      const held = add(mul(g, rowsHeld(this.#reader.operands)), seen.first);
+      const held = add(mul(g, rowsHeld(this.#reader.operands, this.#tile)), seen.first);
       accumulate(b, sums, held, stride, {
         terms: mul(panels, panel),
-        rows: TILE,
+        rows: this.#tile,
         left: (k, r) => b.load(slopes, add(mul(add(row, r), this.#keys), k)),
         right: (k, column) => b.load(keys, add(mul(k, stride), column)),
       });
@@ -190,11 +194,11 @@ class KeyGradients {
     const stride = padded(b, columns);
     // From the last row on: the first ones of a chunk are those that may not see the keys.
     const row = (k: Index) => sub(constant(this.#rows - 1), k);
-    b.loop(this.#keys / TILE, 'serial', [], (j) => {
-      const column = mul(j, TILE);
+    b.loop(this.#keys / this.#tile, 'serial', [], (j) => {
+      const column = mul(j, this.#tile);
       accumulate(b, sums, column, stride, {
-        terms: mul(this.#tilesSeeing(range, add(key, column)), TILE),
-        rows: TILE,
+        terms: mul(this.#tilesSeeing(range, add(key, column)), this.#tile),
+        rows: this.#tile,
         left: (k, i) => b.load(factors, add(add(mul(row(k), this.#keys), column), i)),
         right: (k, at) => b.load(right, add(mul(row(k), stride), at)),
       });
@@ -203,9 +207,9 @@ class KeyGradients {
 
   /** Register tiles of a chunk's rows, from the last on, that may see a key. */
   #tilesSeeing({ offset, first }: QueryRange, key: Index): Index {
-    const tiles = this.#rows / TILE;
+    const tiles = this.#rows / this.#tile;
     if (!this.#reader.operands.attributes.isCausal) return constant(tiles);
-    return stepsUpTo(sub(add(add(offset, first), this.#rows - 1), key), TILE, tiles);
+    return stepsUpTo(sub(add(add(offset, first), this.#rows - 1), key), this.#tile, tiles);
   }
 
   #writeQueries({ write, sums }: QueryGradient, batch: Index, kv: Index): void {
@@ -213,7 +217,7 @@ class KeyGradients {
     this.#b.loop(group, 'serial', [], (g) => {
       this.#b.loop(this.#reader.queries, 'serial', [], (query) => {
         const head = add(mul(kv, group), g);
-        const row = add(mul(g, rowsHeld(this.#reader.operands)), query);
+        const row = add(mul(g, rowsHeld(this.#reader.operands, this.#tile)), query);
         const put = (column: Index, value: Value, mask: Mask) => {
           write(this.#reader.at(batch, head, query, column), value, mask);
         };

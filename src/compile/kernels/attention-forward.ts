@@ -23,7 +23,7 @@ import {
   pack,
   padded,
   sumLanes,
-  TILE,
+  tileRows,
   vectorsFor,
   when,
 } from './attention-tiles.ts';
@@ -228,9 +228,9 @@ class Forward {
       b.store(this.#shrink, place, shrink, mask);
       return shrink;
     };
-    if (tops.length === TILE) {
-      const all = b.eachLane((lane) => tops[lane % TILE]);
-      const mask = [sub(constant(TILE - 1), b.laneIndex)];
+    if (tops.length === tileRows(b)) {
+      const all = b.eachLane((lane) => tops[lane % tops.length]);
+      const mask = [sub(constant(tops.length - 1), b.laneIndex)];
       const shrink = update(b.laneIndex, b.laneIndex, b.pack(all), mask);
       return tops.map((_, i) => b.lane(shrink, i));
     }

@@ -13,7 +13,7 @@ import type { Value } from '../../ir/kernel/types.ts';
 import { isVar, maxDim } from '../../ir/shape.ts';
 import { expandUnary } from '../lower/math/index.ts';
 import type { AttentionReader } from './attention-operands.ts';
-import { stepsUpTo, TILE, tiled, vectorsFor, when } from './attention-tiles.ts';
+import { stepsUpTo, tiled, tileRows, vectorsFor, when } from './attention-tiles.ts';
 
 /** Keys of a tile. It decides where running sums are rescaled, so it is one number for all. */
 const KEYS = 32;
@@ -37,11 +37,12 @@ export interface Blocking {
 export function blockingOf(reader: AttentionReader): Blocking {
   const { queries: n, keys: m, group } = reader.operands;
   const most = maxDim(n);
-  const target = Math.max(TILE, Math.floor(ROWS / group / TILE) * TILE);
+  const full = tileRows(reader);
+  const target = Math.max(full, Math.floor(ROWS / group / full) * full);
   const blocks = Math.ceil(most / target);
-  const queries = most < TILE ? most : tiled(most / blocks);
+  const queries = most < full ? most : tiled(most / blocks, full);
   const rows = queries * group;
-  const tile = [TILE, 3, 2, 1].find((t) => rows % t === 0) ?? 1;
+  const tile = [full, 4, 3, 2, 1].find((t) => rows % t === 0) ?? 1;
   const panel = vectorsFor(reader, tile) * reader.lanes;
   const keys = isVar(m) ? KEYS : Math.min(KEYS, Math.ceil(m / panel) * panel);
   const cut = (x: Index, by: number) => div(add(x, by - 1), by);

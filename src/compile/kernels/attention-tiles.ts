@@ -13,15 +13,20 @@ import {
 import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
 import { turnSquare } from './square.ts';
 
-/** Rows of a register tile; keys, too, where gradients by them are summed. */
-export const TILE = 4;
+/**
+ * Rows of a register tile; keys, too, where gradients by them are summed. With two vectors a row there are
+ * as many sums as keep the multipliers busy, and registers for them.
+ */
+export function tileRows({ lanes }: { readonly lanes: number }): number {
+  return lanes === 16 ? 8 : 4;
+}
 
 /** Columns across a register tile at most, in lanes: no panel is wider than a tile of keys. */
 const WIDEST = 32;
 
 /** Rows in whole register tiles. */
-export function tiled(rows: number): number {
-  return Math.ceil(rows / TILE) * TILE;
+export function tiled(rows: number, tile: number): number {
+  return Math.ceil(rows / tile) * tile;
 }
 
 /** The least multiple of a vector's lanes. */
