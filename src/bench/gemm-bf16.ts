@@ -2,7 +2,7 @@ import { jit, random, type Tensor } from '../tensor/index.ts';
 import { withBars } from './bars.ts';
 import type { BenchOptions } from './bench.ts';
 import { limiting, race, repeating } from './harness.ts';
-import { openLimits } from './limits.ts';
+import { fasterOfBf16, openLimits } from './limits.ts';
 import { LIMIT, type Measurement, measurement, SUBJECT } from './measurement.ts';
 import { ifThere } from './peers/absent.ts';
 import { openPyTorchMatmul, PYTORCH } from './peers/pytorch.ts';
@@ -25,7 +25,8 @@ export async function* runGemmBf16(
   const step = jit((p: Tensor, q: Tensor) => p.matmul(q));
   const flops = 2 * size ** 3;
   const contestants = [repeating(SUBJECT, async () => (await step(x, y)).dispose())];
-  if (limits.peakBf16) contestants.push(limiting(LIMIT, limits.peakBf16, flops));
+  const peak = fasterOfBf16(limits);
+  if (peak) contestants.push(limiting(LIMIT, peak, flops));
   if (peer) contestants.push(peer.contestant(PYTORCH));
   try {
     const title = `bf16 ${size}x${size}x${size}`;

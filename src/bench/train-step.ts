@@ -2,7 +2,7 @@ import type { Precision } from '../tensor/index.ts';
 import { withBars } from './bars.ts';
 import type { Bench, BenchOptions } from './bench.ts';
 import { limiting, race, repeating } from './harness.ts';
-import { openLimits } from './limits.ts';
+import { fasterOfBf16, openLimits } from './limits.ts';
 import { type Bar, LIMIT, type Measurement, measurement, SUBJECT } from './measurement.ts';
 import { ifThere } from './peers/absent.ts';
 import type { Child } from './peers/child.ts';
@@ -73,7 +73,7 @@ export async function* runTrainStep(
     }
     const tokens = reference.batch * reference.time;
     const flops = tokens * flopsPerToken(reference, parameters);
-    const peak = reference.precision === 'bf16' ? limits.peakBf16 : limits.peakF32;
+    const peak = reference.precision === 'bf16' ? fasterOfBf16(limits) : limits.peakF32;
     const seconds = await race(
       [
         repeating(SUBJECT, async () => (await training.step()).dispose()),

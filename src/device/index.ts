@@ -21,7 +21,8 @@ let wishedThreads: number | undefined;
 
 /**
  * Threads that run long programs (default: TERSOR_THREADS, else one for each processor). In a
- * browser there is one unless the page is isolated from other origins. There are at most 64.
+ * browser there is one unless the page is isolated from other origins. There are at most 64, and
+ * 256 on device native.
  *
  * @throws Error once the device is in use
  */

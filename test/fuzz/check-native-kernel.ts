@@ -31,7 +31,9 @@ function devicesOf(target: NativeTarget) {
 
 function usesF64(kernel: Kernel): boolean {
   const uses = (s: Statement): boolean =>
-    s.kind === 'loop' ? s.body.some(uses) : s.kind !== 'store' && s.dtype === 'f64';
+    s.kind === 'loop'
+      ? s.body.some(uses)
+      : s.kind !== 'store' && s.kind !== 'prefetch' && s.dtype === 'f64';
   return [...kernel.buffers, ...kernel.locals].some((b) => b.dtype === 'f64') || kernel.body.some(uses);
 }
 

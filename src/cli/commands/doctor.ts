@@ -2,7 +2,8 @@ import { availableParallelism, cpus, freemem, release, totalmem, type } from 'no
 import { Command } from 'commander';
 import { wasmFeatures } from '../../asm/index.ts';
 import { relaxedSimdAllowed } from '../../base/env.ts';
-import { device, makeNativeDevice, type NativeMachine, nativeSupport } from '../../device/index.ts';
+import { InternalError } from '../../base/errors.ts';
+import { device, type NativeMachine, nativeSupport } from '../../device/index.ts';
 import {
   measureMachine,
   measureNative,
@@ -67,7 +68,9 @@ function examineNative(): NativeFindings {
   if ('reason' in support) return { available: false, reason: support.reason };
   try {
     // As TERSOR_ISA and TERSOR_THREADS want it.
-    const { isa, threads } = makeNativeDevice().target;
+    const { target } = device('native');
+    if (target.kind !== 'x64') throw new InternalError(`native makes ${target.kind}`);
+    const { isa, threads } = target;
     const limits = [...new Set([1, threads])].map((count) =>
       measureNative(count, { isa, repeats: 3 }),
     );

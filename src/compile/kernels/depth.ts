@@ -5,6 +5,8 @@ import { largestDivisor } from '../largest-divisor.ts';
 
 /** Innermost loops of at most this many turns are written out: their offsets become constants. */
 const UNROLLED = 7;
+/** Lanes of the widest vectors. */
+const VECTOR = 16;
 
 /**
  * How the depth of a product is walked through when several axes are contracted: a loop an axis, so
@@ -33,7 +35,14 @@ export function planDepth(axes: readonly number[], most: number): Depth {
   const room = Math.floor(most / whole);
   // A block that ends where the next axis ends makes that axis' place a sum of loops, too.
   const even = first === 1 ? 0 : largestDivisor(real[first - 1], room);
-  return { block: whole * (2 * even > room ? even : room), inner: real.slice(first) };
+  const cut = 2 * even > room ? even : shared(real[first - 1], room);
+  return { block: whole * cut, inner: real.slice(first) };
+}
+
+/** Steps of each of the fewest blocks of at most `room`: nearly equal, and in whole vectors. */
+function shared(size: number, room: number): number {
+  const each = Math.ceil(size / Math.ceil(size / room));
+  return Math.min(room, Math.ceil(each / VECTOR) * VECTOR);
 }
 
 /** Loops over `length` steps of a block, carrying values; `body` gets the step. */

@@ -46,7 +46,7 @@ const TILES_OF_8: GemmTiles = {
 const TILES_OF_16: GemmTiles = {
   rows: 8,
   vectors: 3,
-  depth: 256,
+  depth: 384,
   columns: 480,
   unroll: 4,
   packsRows: true,

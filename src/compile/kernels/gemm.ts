@@ -31,6 +31,8 @@ export interface Gemm {
   readonly b: (batch: Index, k: Index, n: Index, mask: Mask) => Value;
   /** True when `a` is one load that walks evenly along k: reading it again costs nothing. */
   readonly aIsPlain: boolean;
+  /** True when vectors of `a` along k, from multiples of their lanes on, are single loads. */
+  readonly aIsAlong: boolean;
   /** Where an element of A lies, if it is in memory. */
   readonly aPlace: (
     batch: Index,
@@ -68,6 +70,25 @@ interface RowPart {
   readonly rest: Index;
 }
 
+/** A register tile over a block of depth. */
+interface Tile {
+  readonly group: Index;
+  readonly row: Index;
+  /** The row counted from the piece's first. */
+  readonly inPart: Index;
+  readonly rows: number;
+  /** The row in what is packed. */
+  readonly packedRow: Index;
+  readonly column: Index;
+  /** The panel, and how many of its columns there are. */
+  readonly p: Index;
+  readonly valid: number;
+  readonly start: Index;
+  readonly length: number;
+  readonly first: boolean;
+  readonly last: boolean;
+}
+
 /** A left operand that lies evenly is packed where so many panels read it. */
 const PANELS_WORTH_PACKING = 4;
 /** Packed rows end so many elements later: a power of two would put them all into a few lines of the cache. */
@@ -85,6 +106,8 @@ class GemmBuilder {
   readonly #depth: Depth;
   readonly #packedB: Buffer;
   readonly #packedA: Buffer | undefined;
+  /** Rows of A are packed along the depth, as [rows][depth]; else as [depth][rows]. */
+  readonly #along: boolean;
   /** Unfinished sums between blocks of depth. */
   readonly #sums: Buffer | undefined;
   /** Panels of a piece. */
@@ -104,8 +127,11 @@ class GemmBuilder {
     this.#packedB = b.buffer('packedB', gemm.dtype, this.#columns * depth, 'local');
     this.#panels = Math.ceil(this.#columns / this.#width);
     const rereads = this.#panels >= PANELS_WORTH_PACKING;
+    const isAligned = depth % b.lanes === 0 || gemm.k <= depth;
+    this.#along = tiles.packsRows && isAligned && (gemm.aIsAlong || gemm.aIsPlain);
     if (!gemm.aIsPlain || (tiles.packsRows && rereads)) {
-      this.#packedA = b.buffer('packedA', gemm.dtype, tiles.rows * (depth + ROW_PADDING), 'local');
+      const size = Math.max(tiles.rows * (depth + ROW_PADDING), this.#stride * depth);
+      this.#packedA = b.buffer('packedA', gemm.dtype, size, 'local');
     }
     if (gemm.k > depth) {
       this.#sums = b.buffer('sums', gemm.dtype, rows * this.#panels * this.#width, 'local');
@@ -258,29 +284,46 @@ class GemmBuilder {
     first: boolean,
     last: boolean,
   ): void {
-    for (const panels of this.#rowPanels(part)) {
-      this.#b.loop(panels.count, 'serial', [], (i) => {
-        const inPart = panels.start(i);
-        const row = add(part.start, inPart);
-        if (this.#packedA) this.#packRows(group, row, panels.rows, start, length, this.#packedA);
-        this.#eachPanel(columns, (p, valid) => {
-          if (this.#packedA) this.#prefetchRows(group, row, panels.rows, p, start, length);
-          this.#tile({
-            group,
-            row,
-            inPart,
-            rows: panels.rows,
-            column,
-            p,
-            valid,
-            start,
-            length,
-            first,
-            last,
+    const tiles = (inPart: Index, rows: number, packedRow: Index) => {
+      const row = add(part.start, inPart);
+      this.#eachPanel(columns, (p, valid) => {
+        if (this.#packedA) this.#prefetchRows(group, row, rows, p, start, length);
+        const place = { group, row, inPart, rows, packedRow, column, p, valid };
+        this.#tile({ ...place, start, length, first, last });
+      });
+    };
+    const pack = (inPart: Index, rows: number) => {
+      const row = add(part.start, inPart);
+      if (this.#packedA) this.#packRows(group, row, rows, start, length, this.#packedA);
+    };
+    for (const { count, start: from, rows } of this.#rowPanels(part)) {
+      // As many tiles are packed together as fill vectors across the rows.
+      const together = this.#packedA && !this.#along ? Math.floor(this.#stride / rows) : 1;
+      const groups = rows === this.#tiles.rows ? div(count, together) : ZERO;
+      this.#b.loop(groups, 'serial', [], (i) => {
+        const inPart = from(mul(i, together));
+        pack(inPart, rows * together);
+        if (together === 1) tiles(inPart, rows, ZERO);
+        else {
+          this.#b.loop(together, 'serial', [], (t) => {
+            tiles(add(inPart, mul(t, rows)), rows, mul(t, rows));
           });
-        });
+        }
+      });
+      const done = mul(groups, together);
+      this.#b.loop(sub(count, done), 'serial', [], (i) => {
+        const inPart = from(add(done, i));
+        pack(inPart, rows);
+        tiles(inPart, rows, ZERO);
       });
     }
+  }
+
+  /** Rows in a line of A packed as [depth][rows]: a whole number of tiles that fills vectors. */
+  get #stride(): number {
+    const { lanes } = this.#b;
+    const { rows } = this.#tiles;
+    return rows < lanes && lanes % rows === 0 ? lanes : rows;
   }
 
   /** Whole row tiles, then what is left: as one smaller tile, or row by row when it is symbolic. */
@@ -297,7 +340,7 @@ class GemmBuilder {
 
   /** Packs rows of the left operand the way they lie. */
   #packRows(group: Index, row: Index, rows: number, start: Index, length: number, target: Buffer) {
-    if (this.#gemm.aIsPlain) this.#copyRows(group, row, rows, start, length, target);
+    if (this.#along) this.#copyRows(group, row, rows, start, length, target);
     else this.#turnRows(group, row, rows, start, length, target);
   }
 
@@ -324,7 +367,7 @@ class GemmBuilder {
   /** As [depth][rows], vectors along the rows. */
   #turnRows(group: Index, row: Index, rows: number, start: Index, length: number, target: Buffer) {
     const b = this.#b;
-    const stride = this.#tiles.rows;
+    const stride = this.#stride;
     overDepth(b, this.#depth, length, 'serial', [], (k) => {
       for (let i = 0; i < rows; i += b.lanes) {
         const lanes = add(b.laneIndex, i);
@@ -339,31 +382,18 @@ class GemmBuilder {
   }
 
   /** An element of the left operand in the tile. */
-  #left(group: Index, row: Index, i: number, start: Index, k: Index): Value {
+  #left({ group, row, packedRow, start }: Tile, i: number, k: Index): Value {
     const b = this.#b;
     if (!this.#packedA) return b.splat(this.#gemm.a(group, add(row, i), add(start, k), []));
-    const at = this.#gemm.aIsPlain
+    const at = this.#along
       ? add(k, i * this.#rowStride)
-      : add(mul(k, this.#tiles.rows), i);
+      : add(mul(k, this.#stride), add(packedRow, i));
     return b.splat(b.load(this.#packedA, at));
   }
 
-  #tile(tile: {
-    group: Index;
-    row: Index;
-    /** The row counted from the piece's first. */
-    inPart: Index;
-    rows: number;
-    column: Index;
-    p: Index;
-    valid: number;
-    start: Index;
-    length: number;
-    first: boolean;
-    last: boolean;
-  }): void {
+  #tile(tile: Tile): void {
     const b = this.#b;
-    const { group, row, inPart, rows, column, p, valid, start, length, first, last } = tile;
+    const { group, row, inPart, rows, column, p, valid, length, first, last } = tile;
     const vectors = Math.ceil(valid / b.lanes);
     const places = Array.from({ length: rows * vectors }, (_, t) => {
       const i = Math.floor(t / vectors);
@@ -387,7 +417,7 @@ class GemmBuilder {
       const right = Array.from({ length: vectors }, (_, v) => this.#right(tile, v, k));
       const next = [...values];
       for (let i = 0; i < rows; i++) {
-        const left = this.#left(group, row, i, start, k);
+        const left = this.#left(tile, i, k);
         for (let v = 0; v < vectors; v++) {
           const t = i * vectors + v;
           next[t] = multiplyAdd(this.#b, left, right[v], next[t]);
@@ -409,7 +439,7 @@ class GemmBuilder {
    */
   #prefetchRows(group: Index, row: Index, rows: number, p: Index, start: Index, length: number) {
     const b = this.#b;
-    if (!this.#gemm.aIsPlain || !b.target.prefetches) return;
+    if (!this.#along || !b.target.prefetches) return;
     const lines = Math.ceil(length / LINE / this.#panels);
     for (let i = 0; i < rows; i++) {
       for (let line = 0; line < lines; line++) {

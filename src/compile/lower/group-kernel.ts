@@ -10,7 +10,10 @@ import {
   atomIndex,
   constant,
   type Index,
+  laneAtom,
+  laneStep,
   mentions,
+  mul,
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Kernel, KernelTarget, Mask, Value } from '../../ir/kernel/types.ts';
@@ -348,6 +351,13 @@ function gemmKernel(
         probe[2],
         options.hasBuffer,
       ),
+      aIsAlong: isAlong(
+        left,
+        (depth) => index(probe[0], probe[1], depth, aShape),
+        k,
+        b.lanes,
+        options.hasBuffer,
+      ),
       aPlace: (group, row, depth) => {
         const read = throughMovements(left, index(group, row, depth, aShape), options.hasBuffer);
         const at = read && linearIndex(read.index, read.node.shape);
@@ -383,6 +393,19 @@ function finishRoots(plan: KernelPlan, at: readonly Index[], mask: Mask, parts: 
     const value = parts.lowering.evaluateToStore(root, at, mask);
     parts.b.store(parts.outs[i], linearIndex(at, root.shape), value, mask);
   });
+}
+
+/** True when vectors along k, from multiples of their lanes on, lie one after the other in memory. */
+function isAlong(
+  node: Node,
+  at: (depth: Index) => readonly Index[],
+  k: number,
+  lanes: number,
+  hasBuffer: LowerOptions['hasBuffer'],
+): boolean {
+  const atom = { kind: 'loop', id: 9, extent: constant(Math.ceil(k / lanes)), key: 'vectors' } as const;
+  const read = throughMovements(node, at(add(mul(atomIndex(atom), lanes), laneAtom(lanes))), hasBuffer);
+  return read !== undefined && laneStep(linearIndex(read.index, read.node.shape))?.step === 1;
 }
 
 /** The node in memory of which an operand is a view, and where; undefined where it is computed. */

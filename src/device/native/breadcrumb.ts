@@ -1,4 +1,4 @@
-import { builtin, type Fs } from './host.ts';
+import { fs } from './host.ts';
 import type { Call } from './steps.ts';
 
 /** Bytes of the file: names are short, and each must cover the one before. */
@@ -13,7 +13,7 @@ export class Breadcrumb {
 
   /** @throws Error where the file cannot be written */
   constructor(path: string) {
-    this.#fd = builtin<Fs>('node:fs').openSync(path, 'w');
+    this.#fd = fs().openSync(path, 'w');
   }
 
   /** Says what is about to run. */
@@ -31,15 +31,15 @@ export class Breadcrumb {
     const line = new Uint8Array(LENGTH).fill(0x20);
     line.set(bytes);
     line[LENGTH - 1] = 0x0a;
-    builtin<Fs>('node:fs').writeSync(this.#fd, line, 0, LENGTH, 0);
+    fs().writeSync(this.#fd, line, 0, LENGTH, 0);
   }
 
   close(): void {
-    builtin<Fs>('node:fs').closeSync(this.#fd);
+    fs().closeSync(this.#fd);
   }
 }
 
 /** What a breadcrumb file says: the last kernel, or undefined where none was running. */
 export function readBreadcrumb(path: string): string | undefined {
-  return builtin<Fs>('node:fs').readFileSync(path, 'utf8').trim() || undefined;
+  return fs().readFileSync(path, 'utf8').trim() || undefined;
 }

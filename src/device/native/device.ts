@@ -8,7 +8,7 @@ import type { Allocation, Device, Executable } from '../types.ts';
 import { Arena } from './arena.ts';
 import { Breadcrumb } from './breadcrumb.ts';
 import { CONTROL, CONTROL_BYTES, type ControlView, MAX_THREADS } from './control.ts';
-import { builtin, type Os, textOf, type WorkerThreads } from './host.ts';
+import { os, textOf, workerThreads } from './host.ts';
 import { MappedFiles, type MappedPiece, truncatedError } from './mapped-files.ts';
 import { NativePool } from './pool.ts';
 import { Region } from './region.ts';
@@ -69,7 +69,7 @@ export class NativeDevice implements Device {
     this.#worthThreads = options.worthThreads ?? (threads > 1 ? WORTH_THREADS : WORTH_ONE_THREAD);
     this.#runtime = runtime;
     const { system } = runtime;
-    const physical = builtin<Os>('node:os').totalmem();
+    const physical = os().totalmem();
     this.#region = new Region(system, options.maximumBytes ?? 4 * physical);
     this.#arena = new Arena(this.#region, textOf);
     const address = mapPages(system, pagesOf(CONTROL_BYTES + RECORD_BYTES));
@@ -306,5 +306,5 @@ export class NativeDevice implements Device {
 }
 
 function inWorker(): boolean {
-  return !builtin<WorkerThreads>('node:worker_threads').isMainThread;
+  return !workerThreads().isMainThread;
 }

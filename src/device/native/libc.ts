@@ -1,4 +1,4 @@
-import { builtin, type NodeModule } from './host.ts';
+import { nodeModule } from './host.ts';
 
 /** What this room uses of koffi, a package that calls C functions. Addresses are numbers. */
 export interface Koffi {
@@ -15,7 +15,7 @@ export interface Koffi {
 
 /** @throws Error where the package is missing or does not load */
 export function loadKoffi(): Koffi {
-  const { createRequire } = builtin<NodeModule>('node:module');
+  const { createRequire } = nodeModule();
   return createRequire(import.meta.url)('koffi') as Koffi;
 }
 

@@ -1,7 +1,7 @@
 import { badArgument } from '../../base/errors.ts';
 import type { CodeMemory } from './code-memory.ts';
 import { FAULT_ENTRY, FAULTS, faultHandler, HANDLER_HEAD, tableOfHandler } from './fault-code.ts';
-import { builtin, type Fs } from './host.ts';
+import { fs } from './host.ts';
 import { LINUX, PAGE } from './libc.ts';
 import { mapPages, type System, systemError } from './system.ts';
 
@@ -84,7 +84,7 @@ export class MappedFiles {
   }
 
   #mapPages(path: string, first: number, length: number, end: number): number {
-    const { openSync, fstatSync, closeSync } = builtin<Fs>('node:fs');
+    const { openSync, fstatSync, closeSync } = fs();
     const fd = openSync(path, 'r');
     try {
       const { size } = fstatSync(fd);

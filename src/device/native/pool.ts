@@ -1,7 +1,7 @@
 import { pinning } from '../../base/env.ts';
 import { InternalError } from '../../base/errors.ts';
 import { CONTROL, type ControlView, RECORD_BYTES } from './control.ts';
-import { builtin, type Net } from './host.ts';
+import { net } from './host.ts';
 import { LINUX } from './libc.ts';
 import { type System, systemError } from './system.ts';
 
@@ -95,7 +95,7 @@ export class NativePool {
   readonly #system: System;
   readonly #control: ControlView;
   readonly #code: InstalledThreadCode;
-  readonly #socket: InstanceType<Net['Socket']>;
+  readonly #socket: InstanceType<ReturnType<typeof net>['Socket']>;
   readonly #pipe: number;
   #waiting: (() => void) | undefined;
 
@@ -119,7 +119,7 @@ export class NativePool {
     if (system.libc.pipe2(fds, LINUX.O_CLOEXEC) < 0) throw systemError(system, 'a pipe');
     const [reader, writer] = fds;
     this.#pipe = writer;
-    const { Socket } = builtin<Net>('node:net');
+    const { Socket } = net();
     const buffer = new Uint8Array(16);
     const heard = () => {
       this.#waiting?.();

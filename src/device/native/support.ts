@@ -3,7 +3,7 @@ import type { Target } from '../../ir/program.ts';
 import { countProcessors, defaultThreads, processorQuota } from './cgroup.ts';
 import { CodeMemory } from './code-memory.ts';
 import { CPUID_WORDS, cpuidCode, decodeFeatures, type X64Features } from './cpu.ts';
-import { builtin, nodeProcess, type Os, textOf } from './host.ts';
+import { nodeProcess, os, textOf } from './host.ts';
 import { loadKoffi, PAGE } from './libc.ts';
 import { Runtime } from './runtime.ts';
 import { mapPages, openSystem, type System } from './system.ts';
@@ -137,7 +137,7 @@ function threadsOf({ libc }: System): number {
   const mask = new Uint8Array(1024);
   const length = libc.getAffinity(0, mask.length, mask);
   const affinity = length < 0 ? undefined : countProcessors(mask);
-  const available = builtin<Os>('node:os').availableParallelism();
+  const available = os().availableParallelism();
   return defaultThreads(available, affinity, processorQuota(textOf));
 }
 

@@ -139,7 +139,7 @@ class Writer {
       } else target = this.#source(item, first, 0);
     }
     const all = target === undefined ? sources : [target, ...sources];
-    if (isCopyToItself(name, all)) {
+    if (!mask && isCopyToItself(name, all)) {
       after?.();
       return;
     }
