@@ -1,6 +1,6 @@
 import { mem, r64, rax, rbp, rbx, rcx, rdi, rdx, rsi, X64Assembler } from '../../src/asm/index.ts';
-import { mapPages } from '../../src/device/native/system.ts';
 import { nativeRuntime } from '../../src/device/native/support.ts';
+import { mapPages } from '../../src/device/native/system.ts';
 
 /** Registers that belong to the caller, with what stands in them during a call. */
 const SAVED = [rbx, rbp, r64(12), r64(13), r64(14), r64(15)];
@@ -21,7 +21,9 @@ function stub(): Uint8Array {
   a.emit('mov', rdi, word(ARGUMENTS)).emit('mov', rsi, word(ARGUMENTS + 1));
   a.emit('mov', rdx, word(ARGUMENTS + 2)).emit('mov', rcx, word(ARGUMENTS + 3));
   a.emit('mov', r64(8), word(ARGUMENTS + 4)).emit('call', mem(rax, 0, { bits: 64 }));
-  a.emit('pop', rdi).emit('mov', mem(rdi, 8 * RESULT), rax).emit('mov', rax, 0);
+  a.emit('pop', rdi)
+    .emit('mov', mem(rdi, 8 * RESULT), rax)
+    .emit('mov', rax, 0);
   SAVED.forEach((register, i) => {
     a.emit('mov', rcx, marks[i]).emit('xor', register, rcx).emit('or', rax, register);
   });

@@ -1,3 +1,4 @@
+import { isaSetting } from '../../src/base/env.ts';
 import { CONTROL_BYTES } from '../../src/device/native/control.ts';
 import { callsOf } from '../../src/device/native/steps.ts';
 import { nativeRuntime, nativeSupport, nativeTarget } from '../../src/device/native/support.ts';
@@ -5,7 +6,7 @@ import { RunTable } from '../../src/device/native/table.ts';
 import type { Allocation, Device, Executable } from '../../src/device/types.ts';
 import { arrayClass, DTYPES, type DType, type TypedArray } from '../../src/ir/dtype.ts';
 import { indexOutOfRange } from '../../src/ir/graph/ops/indexing.ts';
-import { type Code, CONTROL_WORDS, type RunPlan, type Target } from '../../src/ir/program.ts';
+import { CONTROL_WORDS, type Code, type RunPlan, type Target } from '../../src/ir/program.ts';
 import { guardedCall } from './guarded-call.ts';
 import { type Edge, GuardedMemory, type GuardedPiece } from './guarded-memory.ts';
 
@@ -16,12 +17,17 @@ const GARBAGE = 0xa5;
 
 interface Piece extends Allocation, GuardedPiece {}
 
-/** Instructions of this machine: of avx512 and avx2, with and without dot products of bytes. */
+/**
+ * Instructions of this machine, or those of TERSOR_ISA: of avx512 and avx2, with and without dot
+ * products of bytes.
+ */
 export function nativeTargets(): readonly NativeTarget[] {
   const support = nativeSupport();
   if ('reason' in support) return [];
   const isas = support.isa === 'avx512' ? (['avx512', 'avx2'] as const) : (['avx2'] as const);
+  const wish = isaSetting();
   return isas
+    .filter((isa) => wish === undefined || isa === wish)
     .map((isa) => nativeTarget(support, isa, 1))
     .flatMap((target) => (target.vnni ? [target, { ...target, vnni: false }] : [target]));
 }

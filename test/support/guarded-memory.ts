@@ -10,6 +10,7 @@ export type Edge =
 
 /** What the rest of the pages holds: a write outside changes it. */
 const CANARY = 0xc3;
+const CANARIES = new Uint8Array(PAGE).fill(CANARY);
 
 interface Slot {
   readonly start: number;
@@ -53,10 +54,10 @@ export class GuardedMemory {
   give(piece: GuardedPiece): void {
     const { slot, offset, bytes } = piece;
     const strange = (from: number, to: number) => {
-      const at = slot.view.subarray(from, to).findIndex((byte) => byte !== CANARY);
-      if (at >= 0) {
-        throw new Error(`byte ${from + at - offset} of a piece of ${bytes} was written`);
-      }
+      const around = slot.view.subarray(from, to);
+      if (Buffer.compare(around, CANARIES.subarray(0, to - from)) === 0) return;
+      const at = around.findIndex((byte) => byte !== CANARY);
+      throw new Error(`byte ${from + at - offset} of a piece of ${bytes} was written`);
     };
     strange(0, offset);
     strange(offset + bytes, slot.bytes);

@@ -368,7 +368,10 @@ class OpsBuilder {
   /** An index of what is known: a sum, now and then divided or its remainder. */
   #index(a: number, b: number): Index {
     const pick = (k: number) => this.#indices[k % this.#indices.length];
-    const sum = add(mul(pick(a), [1, 1, 2, 3, -1, 7][a % 6]), mul(pick(b), [0, 1, 0, -2, 5][b % 5]));
+    const sum = add(
+      mul(pick(a), [1, 1, 2, 3, -1, 7][a % 6]),
+      mul(pick(b), [0, 1, 0, -2, 5][b % 5]),
+    );
     const moved = add(sum, (a % 9) - 2);
     if (b % 7 === 0) return div(moved, 1 + (a % 6));
     return b % 7 === 1 ? mod(moved, 2 + (a % 13)) : moved;

@@ -3,7 +3,7 @@ import { InternalError } from '../../../base/errors.ts';
 import { DTYPES } from '../../../ir/dtype.ts';
 import { type Atom, type Index, range, type Term } from '../../../ir/kernel/index-expr.ts';
 import type { Buffer, Kernel } from '../../../ir/kernel/types.ts';
-import { growsOnly, type Pointer, pointerOf } from './addresses.ts';
+import { growsOnly, type Pointer, pointerOf } from '../addresses.ts';
 
 /** Locals known in one block: addresses and parts of indices, by key. */
 type Known = ReadonlyMap<string, number>;

@@ -15,7 +15,7 @@ import type {
   Value,
 } from '../../../ir/kernel/types.ts';
 import { FAILURE_RECORD } from '../../../ir/program.ts';
-import { AddressPlan, type MovingPointer, type Pointer } from './addresses.ts';
+import { AddressPlan, type MovingPointer, type Pointer } from '../addresses.ts';
 import { type EmitOptions, type Emitter, wasmType } from './emitter.ts';
 import { IndexEmitter } from './indices.ts';
 import { LANES } from './lanes.ts';

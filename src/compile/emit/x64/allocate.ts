@@ -1,4 +1,10 @@
-import { eachVirtual, isView, type MachineCode, type RegisterClass, type Virtual } from './machine.ts';
+import {
+  eachVirtual,
+  isView,
+  type MachineCode,
+  type RegisterClass,
+  type Virtual,
+} from './machine.ts';
 
 /** From the first mention of a virtual register to its last; loops around are counted in. */
 interface Interval {

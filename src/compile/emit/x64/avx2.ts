@@ -2,8 +2,7 @@ import { DTYPES } from '../../../ir/dtype.ts';
 import type { Index } from '../../../ir/kernel/index-expr.ts';
 import type { CompareFn } from '../../../ir/kernel/types.ts';
 import { FLOAT_PREDICATES } from './avx512.ts';
-import { type Emitter, floatBits } from './emitter.ts';
-import type { Isa } from './isa.ts';
+import { type Emitter, floatBits, type Isa } from './emitter.ts';
 import { laneCondition, lanesLeft } from './lane-masks.ts';
 import { general, type Place, place, type View, vector } from './machine.ts';
 import { loadWhere, storeWhere } from './memory.ts';
@@ -71,8 +70,8 @@ export const avx2: Isa = {
     avx2.shuffle(e, to, vector(a, 256), vector(b, 256), places);
   },
 
-  copyBool(e, to, from) {
-    e.m.writes('vmovaps', { ...to, bits: 256 }, vector(from, 256));
+  copyBool(m, to, from) {
+    m.writes('vmovaps', { ...to, bits: 256 }, vector(from, 256));
   },
 
   floatMinMax(e, to, fn, a, b) {
@@ -346,7 +345,12 @@ function toDoubles(e: Emitter, x: View, unsigned: boolean): View {
     m.writes('vcvtdq2pd', doubles, x);
     return doubles;
   }
-  const [high, low, a, b] = [e.temporary(128), e.temporary(128), e.temporary(256), e.temporary(256)];
+  const [high, low, a, b] = [
+    e.temporary(128),
+    e.temporary(128),
+    e.temporary(256),
+    e.temporary(256),
+  ];
   m.writes('vpsrld', high, x, 16);
   m.writes('vandps', low, x, splat(e, 0xffff, 128));
   m.writes('vcvtdq2pd', a, high);
@@ -402,4 +406,3 @@ function conditionLanes(e: Emitter, condition: Index, lanes: number): View {
   m.writes('vpcmpgtd', result, values, splat(e, -1, 256));
   return result;
 }
-

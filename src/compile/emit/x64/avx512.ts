@@ -1,8 +1,7 @@
 import { DTYPES } from '../../../ir/dtype.ts';
 import type { Index } from '../../../ir/kernel/index-expr.ts';
 import type { CompareFn, Value } from '../../../ir/kernel/types.ts';
-import { type Emitter, floatBits } from './emitter.ts';
-import type { Isa } from './isa.ts';
+import { type Emitter, floatBits, type Isa } from './emitter.ts';
 import { laneCondition, lanesLeft } from './lane-masks.ts';
 import { general, mask as maskView, type View, type Virtual } from './machine.ts';
 import { extension, loadWhere } from './memory.ts';
@@ -98,8 +97,8 @@ export const avx512: Isa = {
     e.m.writes('vptestmd', to, mixed, mixed);
   },
 
-  copyBool(e, to, from) {
-    e.m.writes('kmovw', to, maskView(from));
+  copyBool(m, to, from) {
+    m.writes('kmovw', to, maskView(from));
   },
 
   floatMinMax(e, to, fn, a, b) {
@@ -292,11 +291,7 @@ function compareBools(e: Emitter, to: View, fn: CompareFn, a: View, b: View): vo
 }
 
 /** Sums of two products of bytes fit in 16 bits, as the verifier has seen. */
-function byteDotByPairs(
-  e: Emitter,
-  sum: View,
-  pairs: readonly (readonly [Value, Value])[],
-): void {
+function byteDotByPairs(e: Emitter, sum: View, pairs: readonly (readonly [Value, Value])[]): void {
   const { m } = e;
   for (const [a, b] of pairs) {
     const [products, words] = [e.temporary(sum.bits), e.temporary(sum.bits)];

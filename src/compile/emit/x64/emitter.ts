@@ -1,8 +1,15 @@
 import type { Label, X64Assembler } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
 import type { Index } from '../../../ir/kernel/index-expr.ts';
-import type { Buffer, Mask, Value, ValueDType } from '../../../ir/kernel/types.ts';
-import type { Isa } from './isa.ts';
+import type {
+  Buffer,
+  CompareFn,
+  LoadValue,
+  Mask,
+  Store,
+  Value,
+  ValueDType,
+} from '../../../ir/kernel/types.ts';
 import type { MachineBuilder, Place, PlaceOptions, View, Virtual } from './machine.ts';
 
 /** What a kernel's code may use. */
@@ -48,6 +55,73 @@ export interface Emitter {
   /** Code that runs only where all of a mask (without lanes) holds; else `otherwise` runs. */
   where(mask: Mask, then: () => void, otherwise?: () => void): void;
   label(): Label;
+}
+
+/**
+ * What differs between the two families of instructions, above all how they say yes and no for each
+ * lane: AVX-512 in mask registers, AVX2 in lanes of all ones or none.
+ */
+export interface Isa {
+  readonly bits: 256 | 512;
+  readonly registers: 16 | 32;
+  /** The class of registers that hold bools. */
+  readonly bools: 'mask' | 'vector';
+  compare(e: Emitter, to: View, fn: CompareFn, dtype: ValueDType, a: View, b: View | Place): void;
+  /** to = condition ? a : b, lane by lane; no bools. */
+  select(e: Emitter, to: View, condition: Virtual, a: View, b: View): void;
+  /** Lanes that are not 0. */
+  nonZero(e: Emitter, to: View, a: View): void;
+  /** `bits` in each lane where a bool holds, else 0. */
+  bitsWhere(e: Emitter, to: View, condition: Virtual, bits: number): void;
+  boolConstant(e: Emitter, to: View, value: boolean): void;
+  boolNot(e: Emitter, to: View, a: View): void;
+  boolBinary(e: Emitter, to: View, fn: 'and' | 'or' | 'xor' | 'andn', a: View, b: View): void;
+  /** The first lane of a bool in all lanes of a vector of bools. */
+  boolSplat(e: Emitter, to: View, a: Virtual): void;
+  boolLane(e: Emitter, to: View, a: Virtual, lane: number): void;
+  /** A vector of bools of single ones. */
+  boolPack(e: Emitter, to: View, items: readonly Virtual[]): void;
+  boolShuffle(e: Emitter, to: View, a: Virtual, b: Virtual, places: readonly number[]): void;
+  copyBool(m: MachineBuilder, to: View, from: Virtual): void;
+
+  floatMinMax(e: Emitter, to: View, fn: 'min' | 'max', a: View, b: View): void;
+  floatToInt(e: Emitter, to: View, a: View, unsigned: boolean): void;
+  unsignedToFloat(e: Emitter, to: View, a: View): void;
+  intMinMax(
+    e: Emitter,
+    to: View,
+    fn: 'min' | 'max',
+    unsigned: boolean,
+    a: View,
+    b: View | Place,
+  ): void;
+  /** Quotient truncated; 0 where b is 0. */
+  intDivide(e: Emitter, to: View, unsigned: boolean, a: View, b: View): void;
+  shuffle(e: Emitter, to: View, a: View, b: View, places: readonly number[]): void;
+  /** One lane of a vector to the first of another. */
+  lane(e: Emitter, to: View, a: View, lane: number): void;
+  /** The sum over pairs of the products of four bytes in each lane, those of the first signed. */
+  byteDot(e: Emitter, to: View, pairs: readonly (readonly [Value, Value])[]): void;
+
+  /** The lanes in which all of a mask holds. */
+  laneMask(e: Emitter, mask: Mask, lanes: number): Virtual;
+  /** Loads under a mask of lanes; those that it leaves out become 0. */
+  loadMasked(e: Emitter, to: View, load: LoadValue, lanes: Virtual): void;
+  /** Stores under a mask of lanes: the bits of elements in lanes, or floats for f16. */
+  storeMasked(e: Emitter, store: Store, value: View, lanes: Virtual): void;
+  /** Elements that lie `step` apart, of four bytes. */
+  gather(
+    e: Emitter,
+    to: View,
+    buffer: Buffer,
+    index: Index,
+    step: number,
+    lanes: Virtual | undefined,
+  ): void;
+  /** The low bytes of each lane, side by side. */
+  packed(e: Emitter, lanes: View, bytes: 1 | 2): View;
+  /** Elements of one or two bytes, side by side in the low part of a register, to memory. */
+  storePacked(e: Emitter, packed: View, count: number, bytes: 1 | 2, to: Place): void;
 }
 
 /** Bits of the register that holds a value: single ones use the first lane of 128. */

@@ -2,8 +2,15 @@ import { InternalError } from '../../../base/errors.ts';
 import { DTYPES } from '../../../ir/dtype.ts';
 import { type Atom, type Index, range, type Term } from '../../../ir/kernel/index-expr.ts';
 import type { Buffer, Kernel } from '../../../ir/kernel/types.ts';
-import { type Pointer, pointerOf } from '../wasm/addresses.ts';
-import { general, type MachineBuilder, type Place, type PlaceOptions, place, type Virtual } from './machine.ts';
+import { type Pointer, pointerOf } from '../addresses.ts';
+import {
+  general,
+  type MachineBuilder,
+  type Place,
+  type PlaceOptions,
+  place,
+  type Virtual,
+} from './machine.ts';
 
 /** Registers known in one block: addresses and parts of indices, by key. */
 type Known = ReadonlyMap<string, Virtual>;
@@ -103,7 +110,8 @@ export class IndexEmitter {
       return this.#atom(terms[0].atom);
     }
     const register = this.#sum(terms, 1, undefined);
-    if (index.constant !== 0 || terms.length === 0) this.#addConstant(register, index.constant, terms.length === 0);
+    if (index.constant !== 0 || terms.length === 0)
+      this.#addConstant(register, index.constant, terms.length === 0);
     return register;
   }
 

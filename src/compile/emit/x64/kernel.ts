@@ -5,7 +5,6 @@ import { hasLane, type Index } from '../../../ir/kernel/index-expr.ts';
 import { sharedLoops } from '../../../ir/kernel/threads.ts';
 import type {
   Buffer,
-  Carried,
   CheckedValue,
   Kernel,
   Loop,
@@ -14,12 +13,13 @@ import type {
   Store,
   Value,
 } from '../../../ir/kernel/types.ts';
-import { AddressPlan, type MovingPointer, type Pointer } from '../wasm/addresses.ts';
+import { AddressPlan, type MovingPointer, type Pointer } from '../addresses.ts';
 import { avx2 } from './avx2.ts';
 import { avx512 } from './avx512.ts';
-import { bitsOf, constantBits, type Emitter, type X64Features } from './emitter.ts';
+import { emitChecked } from './checked.ts';
+import { Constants } from './constants.ts';
+import { bitsOf, type Emitter, type Isa, type X64Features } from './emitter.ts';
 import { argumentRegister, IndexEmitter } from './indices.ts';
-import type { Isa } from './isa.ts';
 import { findLifetimes, type Lifetimes } from './lifetimes.ts';
 import {
   general,
@@ -32,6 +32,7 @@ import {
   vector,
 } from './machine.ts';
 import { emitLoad, emitStore, loadOperand } from './memory.ts';
+import { ValueRegisters } from './value-registers.ts';
 import { emitOperation } from './values.ts';
 import { writeFunction } from './write.ts';
 
@@ -63,15 +64,8 @@ class KernelEmitter implements Emitter {
   readonly #lifetimes: Lifetimes;
   readonly #indices: IndexEmitter;
   readonly #shared: readonly Loop[];
-  readonly #values = new Map<Value, Virtual>();
-  /** Values that wait to be read from memory by the instruction that uses them. */
-  readonly #waiting = new Set<Value>();
-  /** The registers of carried values, and what each holds at present. */
-  readonly #carriedIn = new Map<Carried, Virtual>();
-  readonly #holds = new Map<Virtual, Value>();
-  readonly #constants = new Map<string, { region: number; register: Virtual }>();
-  /** Position of the statement that is being written. */
-  #position = 0;
+  readonly #values: ValueRegisters;
+  readonly #constants: Constants;
 
   constructor(kernel: Kernel, features: X64Features, a: X64Assembler) {
     this.a = a;
@@ -82,6 +76,10 @@ class KernelEmitter implements Emitter {
     this.#lifetimes = findLifetimes(kernel.body);
     this.#indices = new IndexEmitter(this.m, kernel);
     this.#shared = sharedLoops(kernel);
+    this.#constants = new Constants(a, this.m, this.isa.bits);
+    this.#values = new ValueRegisters(this.m, this.isa, this.#lifetimes, this.#constants, (value) =>
+      this.#compute(value),
+    );
   }
 
   emit(): void {
@@ -98,12 +96,11 @@ class KernelEmitter implements Emitter {
 
   #block(statements: readonly Statement[]): void {
     for (const statement of statements) {
-      this.#position = this.#lifetimes.position(statement);
+      this.#values.at(statement);
       if (statement.kind === 'store') this.#store(statement);
       else if (statement.kind === 'prefetch') {
         this.m.reads('prefetcht0', this.address(statement.buffer, statement.index));
-      }
-      else if (statement.kind === 'loop') this.#loop(statement);
+      } else if (statement.kind === 'loop') this.#loop(statement);
       else this.#define(statement);
     }
   }
@@ -115,8 +112,17 @@ class KernelEmitter implements Emitter {
     }
     if (value.kind === 'const' || this.#lifetimes.count(value) === 0) return;
     const waits = this.#lifetimes.foldable.has(value) && loadOperand(this, value) !== undefined;
-    if (waits) this.#waiting.add(value);
+    if (waits) this.#values.wait(value);
     else this.#compute(value);
+  }
+
+  #checked(value: CheckedValue): void {
+    const index = emitChecked(this, value, this.#argument(2));
+    this.#indices.define(`data${value.id}`, index);
+    if (this.#lifetimes.count(value) === 0) return;
+    const held = this.m.virtual('vector');
+    this.m.writes('vmovd', vector(held, 128), general(index, 32));
+    this.#values.keep(value, held);
   }
 
   #compute(value: Value): void {
@@ -125,24 +131,7 @@ class KernelEmitter implements Emitter {
   }
 
   use(value: Value): Virtual {
-    const known = this.#values.get(value);
-    if (known) return known;
-    if (value.kind === 'const') return this.#constantValue(value);
-    this.#waiting.delete(value);
-    this.#compute(value);
-    return this.#values.get(value) as Virtual;
-  }
-
-  #constantValue(value: Value & { readonly kind: 'const' }): Virtual {
-    if (value.dtype === 'bool' && this.isa.bools === 'mask') {
-      return this.#early(`bool${value.value}`, () => {
-        const register = this.m.virtual('mask');
-        const view = vector(register, 64);
-        this.isa.boolConstant(this, view, value.value !== 0);
-        return register;
-      });
-    }
-    return this.constant(constantOf(value)).register;
+    return this.#values.use(value);
   }
 
   view(value: Value): View {
@@ -150,63 +139,23 @@ class KernelEmitter implements Emitter {
   }
 
   inMemory(value: Value): boolean {
-    return this.#waiting.has(value);
+    return this.#values.isWaiting(value);
   }
 
   operand(value: Value): View | Place {
-    if (!this.#waiting.has(value)) return this.view(value);
-    this.#waiting.delete(value);
-    return loadOperand(this, value) ?? this.view(value);
+    if (!this.#values.isWaiting(value)) return this.view(value);
+    const from = loadOperand(this, value);
+    if (!from) return this.view(value);
+    this.#values.readInMemory(value);
+    return from;
   }
 
   target(value: Value): View {
-    const carried = this.#lifetimes.carriedBy.get(value);
-    let register = carried && this.#carriedIn.get(carried);
-    if (register) {
-      const held = this.#holds.get(register);
-      if (held && held !== value && !this.#lifetimes.isOver(held, this.#position)) {
-        register = undefined;
-      }
-    }
-    register ??= this.m.virtual(this.#classOf(value));
-    this.#keep(value, register);
-    return vector(register, bitsOf(value));
-  }
-
-  #keep(value: Value, register: Virtual): void {
-    this.#values.set(value, register);
-    this.#holds.set(register, value);
-  }
-
-  #classOf(value: Value): 'vector' | 'mask' {
-    return value.dtype === 'bool' && this.isa.bools === 'mask' ? 'mask' : 'vector';
+    return vector(this.#values.target(value), bitsOf(value));
   }
 
   changed(value: Value, from: Value, others: readonly Value[]): View {
-    const source = this.use(from);
-    const bits = bitsOf(value);
-    if (this.#mayTake(from, source)) {
-      this.#keep(value, source);
-      return vector(source, bits);
-    }
-    const busy = others.map((other) => this.#values.get(other));
-    let to = this.target(value);
-    if (busy.includes(to.register)) {
-      to = this.temporary(bits);
-      this.#keep(value, to.register);
-    }
-    this.m.writes('vmovaps', to, vector(source, bits));
-    return to;
-  }
-
-  /** Whether the statement at hand may write over the register of one of its operands. */
-  #mayTake(value: Value, register: Virtual): boolean {
-    return (
-      value.kind !== 'const' &&
-      register.home === undefined &&
-      this.#holds.get(register) === value &&
-      this.#lifetimes.endsAt(value, this.#position)
-    );
+    return vector(this.#values.changed(value, from, others), bitsOf(value));
   }
 
   temporary(bits: number): View {
@@ -214,32 +163,11 @@ class KernelEmitter implements Emitter {
   }
 
   constant(bits: number): View {
-    return this.table(new Array<number>(this.isa.bits / 32).fill(bits | 0));
+    return this.#constants.all(bits);
   }
 
   table(words: readonly number[]): View {
-    const { bits } = this.isa;
-    const register = this.#early(words.join(), () => {
-      const label = this.a.constant(new Uint8Array(Int32Array.from(words).buffer), bits / 8);
-      const made = this.m.virtual('vector', { kind: 'pool', label, bits });
-      this.m.writes('vmovups', vector(made, bits), place(label));
-      return made;
-    });
-    return vector(register, bits);
-  }
-
-  /** Something that is made once for all of the outermost loop at hand. */
-  #early(key: string, make: () => Virtual): Virtual {
-    const { region } = this.m;
-    const known = this.#constants.get(key);
-    if (known && known.region === region) return known.register;
-    let register: Virtual | undefined;
-    this.m.early(() => {
-      register = make();
-    });
-    const made = register as unknown as Virtual;
-    this.#constants.set(key, { region, register: made });
-    return made;
+    return this.#constants.table(words);
   }
 
   index(index: Index): Virtual {
@@ -252,52 +180,6 @@ class KernelEmitter implements Emitter {
 
   label(): Label {
     return this.a.label();
-  }
-
-  #checked(value: CheckedValue): void {
-    const { m } = this;
-    const { check, size } = value;
-    const word = m.virtual('general');
-    const index = m.virtual('general');
-    m.writes('vmovd', general(word, 32), vector(this.use(value.a), 128));
-    this.#indices.define(`data${value.id}`, index);
-    // Proven ones are never negative; of the others a negative one is a large one.
-    m.writes('mov', general(index, 32), general(word, 32));
-    if (check !== undefined) {
-      const inside = this.label();
-      m.reads('cmp', general(index, 32), size | 0);
-      m.inRegion(() => {
-        m.branch('b', inside);
-        this.#recordFailure(word, check, size);
-        const zero = m.virtual('general');
-        // The nearest index: 0 for negative ones, else the last.
-        m.writes('mov', general(index, 32), (size - 1) | 0);
-        m.writes('mov', general(zero, 32), 0);
-        m.reads('test', general(word, 32), general(word, 32));
-        m.changes('cmovs', general(index, 32), general(zero, 32));
-        m.bind(inside);
-      });
-    }
-    if (this.#lifetimes.count(value) > 0) {
-      const held = m.virtual('vector');
-      m.writes('vmovd', vector(held, 128), general(index, 32));
-      this.#keep(value, held);
-    }
-  }
-
-  /** Of threads that find an index out of range at the same time, one records it. */
-  #recordFailure(word: Virtual, check: number, size: number): void {
-    const { m } = this;
-    const control = argumentRegister(m, this.#argument(2));
-    const [one, known] = [m.virtual('general'), this.label()];
-    m.writes('mov', general(one, 32), 1);
-    m.changes('xchg', place(control, 0), general(one, 32));
-    m.reads('test', general(one, 32), general(one, 32));
-    m.branch('ne', known);
-    m.reads('mov', place(control, 4, { bits: 32 }), check);
-    m.reads('mov', place(control, 8), general(word, 32));
-    m.reads('mov', place(control, 12, { bits: 32 }), size | 0);
-    m.bind(known);
   }
 
   #store(store: Store): void {
@@ -348,11 +230,11 @@ class KernelEmitter implements Emitter {
     const { extent } = loop.atom;
     const isImmediate = extent.isConstant && extent.constant < IMMEDIATE;
     const end = isImmediate ? extent.constant : this.#indices.index(extent);
-    const registers = loop.carried.map((carried) => this.#startCarried(carried));
+    const registers = loop.carried.map((carried) => this.#values.startCarried(carried));
     const moving = this.#startPointers(pointers);
     const turns = () => {
       m.writes('mov', general(counter), 0);
-      this.#turns(loop, moving, counter, end, () => this.#carry(loop, registers));
+      this.#turns(loop, moving, counter, end, () => this.#values.carry(loop, registers));
     };
     if (typeof end !== 'number') {
       const none = this.label();
@@ -364,53 +246,7 @@ class KernelEmitter implements Emitter {
       });
     } else if (end > 0) turns();
     loop.carried.forEach(({ result }, i) => {
-      this.#keep(result, registers[i]);
-    });
-  }
-
-  /** The register that carries a value, which holds the initial one. */
-  #startCarried(carried: Carried): Virtual {
-    const { init, inside } = carried;
-    const register = this.#copyToCarry(init);
-    this.#carriedIn.set(carried, register);
-    this.#keep(inside, register);
-    return register;
-  }
-
-  #copyToCarry(init: Value): Virtual {
-    const bits = bitsOf(init);
-    const source = this.use(init);
-    if (this.#mayTake(init, source)) return source;
-    const register = this.m.virtual(source.class);
-    this.#move(register, source, init, bits);
-    return register;
-  }
-
-  #move(to: Virtual, from: Virtual, value: Value, bits: number): void {
-    if (to === from) return;
-    if (to.class === 'mask') this.isa.copyBool(this, vector(to, 64), from);
-    else if (value.kind === 'const' && constantOf(value) === 0) {
-      // The whole register is cleared, and waits for nobody.
-      const view = vector(to, Math.min(bits, 256));
-      this.m.writes('vxorps', view, view, view);
-    } else this.m.writes('vmovaps', vector(to, bits), vector(from, bits));
-  }
-
-  /** Puts the next values into the registers of the carried ones, all at the same time. */
-  #carry(loop: Loop, registers: readonly Virtual[]): void {
-    const moves = loop.carried.flatMap(({ next }, i) => {
-      const from = this.use(next);
-      return from === registers[i] ? [] : [{ to: registers[i], from, next }];
-    });
-    const written = new Set(moves.map(({ to }) => to));
-    const sources = moves.map(({ from, next }) => {
-      if (!written.has(from)) return from;
-      const copy = this.m.virtual(from.class);
-      this.#move(copy, from, next, bitsOf(next));
-      return copy;
-    });
-    moves.forEach(({ to, next }, i) => {
-      this.#move(to, sources[i], next, bitsOf(next));
+      this.#values.keep(result, registers[i]);
     });
   }
 
@@ -502,8 +338,4 @@ class KernelEmitter implements Emitter {
     const known = new Map(moving.map((p) => [p.pointer.key, p.register]));
     m.inLoop(() => this.#indices.inside(turn, known));
   }
-}
-
-function constantOf(value: Value & { readonly kind: 'const' }): number {
-  return constantBits(value.dtype, value.value);
 }

@@ -122,4 +122,3 @@ class LifetimeFinder implements Lifetimes {
     }
   }
 }
-

@@ -59,7 +59,21 @@ export interface Instruction {
   readonly zeroing: boolean;
 }
 
-export type Condition = 'e' | 'ne' | 'l' | 'le' | 'g' | 'ge' | 'b' | 'be' | 'a' | 'ae' | 's' | 'ns' | 'p' | 'np';
+export type Condition =
+  | 'e'
+  | 'ne'
+  | 'l'
+  | 'le'
+  | 'g'
+  | 'ge'
+  | 'b'
+  | 'be'
+  | 'a'
+  | 'ae'
+  | 's'
+  | 'ns'
+  | 'p'
+  | 'np';
 
 export type MachineCode =
   | Instruction
@@ -124,12 +138,7 @@ export class MachineBuilder {
     this.#add(name, 'reads', operands);
   }
   /** Under a mask: what is left out becomes 0, or stays as it is. */
-  masked(
-    name: Mnemonic,
-    mask: Virtual,
-    zeroing: boolean,
-    ...operands: MachineOperand[]
-  ): void {
+  masked(name: Mnemonic, mask: Virtual, zeroing: boolean, ...operands: MachineOperand[]): void {
     const toMemory = operands[0] !== undefined && isPlace(operands[0]);
     const writes = zeroing || name === 'vblendmps';
     this.#add(name, toMemory ? 'reads' : writes ? 'writes' : 'changes', operands, mask, zeroing);
@@ -181,15 +190,13 @@ export class MachineBuilder {
   }
 
   /** Records in front of the outermost open region, or here where none is open. */
-  early(record: () => void): void {
-    if (!this.#before) {
-      record();
-      return;
-    }
+  early<T>(record: () => T): T {
+    if (!this.#before) return record();
     const here = this.#current;
     this.#current = this.#before;
-    record();
+    const recorded = record();
     this.#current = here;
+    return recorded;
   }
 
   /** Number of the outermost open region (0: none): values put before it are known inside. */

@@ -166,9 +166,7 @@ export function loadWhere(e: Emitter, to: View, load: LoadValue): void {
       mask.map((condition) => atLane(condition, lane)),
       () => {
         const at = add(index, step * lane);
-        const raw = isWord(buffer)
-          ? general(m.virtual('general'), 32)
-          : loadNarrow(e, buffer, at);
+        const raw = isWord(buffer) ? general(m.virtual('general'), 32) : loadNarrow(e, buffer, at);
         if (isWord(buffer)) m.writes('mov', raw, e.address(buffer, at));
         m.reads('mov', place('frame', frame + 4 * lane), raw);
       },
@@ -191,7 +189,11 @@ export function storeWhere(e: Emitter, store: Store, lanes: View): void {
       () => {
         const word = m.virtual('general');
         m.writes('mov', general(word, 32), place('frame', frame + 4 * lane));
-        m.reads('mov', e.address(buffer, add(index, lane)), general(word, bytes === 1 ? 8 : bytes === 2 ? 16 : 32));
+        m.reads(
+          'mov',
+          e.address(buffer, add(index, lane)),
+          general(word, bytes === 1 ? 8 : bytes === 2 ? 16 : 32),
+        );
       },
     );
   }

@@ -1,4 +1,5 @@
 import {
+  at,
   type Gpr,
   k,
   type MaskReg,
@@ -16,7 +17,6 @@ import {
   type Vec,
   vec,
   type X64Assembler,
-  at,
 } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
 import { type Allocation, allocate, type RegisterCounts } from './allocate.ts';
@@ -87,7 +87,9 @@ class Writer {
     // The frame is aligned for whole vectors; the caller's stack pointer lies behind it.
     const frame = Math.ceil(this.#machine.frameBytes / 64) * 64;
     if (frame > 0) {
-      a.emit('mov', rax, rsp).emit('sub', rsp, frame + 64).emit('and', rsp, -64);
+      a.emit('mov', rax, rsp)
+        .emit('sub', rsp, frame + 64)
+        .emit('and', rsp, -64);
       a.emit('mov', mem(rsp, frame), rax);
     }
     a.emit('mov', rbp, r64(7));
@@ -110,9 +112,7 @@ class Writer {
     for (const [register, number] of numbers) if (register.class === 'general') used.add(number);
     const scratch = [...spilled].some((register) => register.class === 'general');
     const first = this.#counts.general - SCRATCH.general;
-    return GENERAL.filter(
-      (_, i) => i >= SAVED && (used.has(i) || (scratch && i >= first)),
-    );
+    return GENERAL.filter((_, i) => i >= SAVED && (used.has(i) || (scratch && i >= first)));
   }
 
   #instruction(item: Instruction): void {
@@ -244,7 +244,9 @@ class Writer {
   #place(p: Place): Operand {
     const { scale, broadcast, bits } = p;
     const vindex = p.lanes ? (this.#read(p.lanes) as Vec) : undefined;
-    const index = p.index ? (this.#read({ kind: 'view', register: p.index, bits: 64 }) as Gpr) : undefined;
+    const index = p.index
+      ? (this.#read({ kind: 'view', register: p.index, bits: 64 }) as Gpr)
+      : undefined;
     const options = { index, scale, broadcast, bits, vindex };
     if (p.base === 'frame') return mem(rsp, p.offset, options);
     if (p.base === 'arguments') return mem(rbp, p.offset, options);

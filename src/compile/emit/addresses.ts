@@ -5,8 +5,8 @@ import {
   mentions,
   range,
   type Term,
-} from '../../../ir/kernel/index-expr.ts';
-import type { Buffer, Loop, Statement } from '../../../ir/kernel/types.ts';
+} from '../../ir/kernel/index-expr.ts';
+import type { Buffer, Loop, Statement } from '../../ir/kernel/types.ts';
 
 /** The part of an address that varies: a buffer and the terms of an index without its constant. */
 export interface Pointer {
