@@ -7,6 +7,7 @@
  * TERSOR_FUSION  0 gives every operation its own kernel (to find a fault in fusion)
  * TERSOR_THREADS  threads of devices native and wasm (default: one for each processor)
  * TERSOR_ISA     instructions of device native: avx2, avx512, or none (device cpu is then wasm)
+ * TERSOR_BF16    how device native multiplies bf16: tiles (AMX), pairs (AVX512_BF16) or f32
  * TERSOR_PIN     1 binds each thread of device native to a processor of its own (for measurements)
  * TERSOR_BREADCRUMB  a file that holds the name of the kernel that device native runs (slower: one
  *                by one): what it was when a process crashed
@@ -74,6 +75,21 @@ export function isaSetting(): IsaSetting | undefined {
     throw new RangeError(`TERSOR_ISA is ${text}; expected ${ISAS.join(', ')} or nothing`);
   }
   return isa;
+}
+
+/** Ways in which device native can multiply bf16. */
+export const BF16_PRODUCTS = ['f32', 'pairs', 'tiles'] as const;
+export type Bf16Products = (typeof BF16_PRODUCTS)[number];
+
+/** The wish for the way in which device native multiplies bf16, if there is one. */
+export function bf16Setting(): Bf16Products | undefined {
+  const { TERSOR_BF16: text } = environment();
+  if (text === undefined || text === '') return undefined;
+  const way = BF16_PRODUCTS.find((name) => name === text);
+  if (way === undefined) {
+    throw new RangeError(`TERSOR_BF16 is ${text}; expected ${BF16_PRODUCTS.join(', ')} or nothing`);
+  }
+  return way;
 }
 
 /** Whether threads are bound to processors. */

@@ -73,10 +73,11 @@ export function compileProgram(
   const groups = joinGroups(boundaries, outputIds, fuse);
   const rootIds = new Set(boundaries.roots.map((r) => r.id));
   const hasBuffer = (node: Node) => node.op === 'buffer' || rootIds.has(node.id);
+  const donated = new Set([...donations.keys()].map((output) => copies[output].id));
   const assembly = new Assembly(copies, inputs, donations, kernelTarget);
   // Whether a scatter may work in place is seen when all kernels are known, and changes its own.
   for (let inPlace = assembly.wished(); ; ) {
-    const lower = lowerOnce({ hasBuffer, tiles, kernelTarget, threads, inPlace });
+    const lower = lowerOnce({ hasBuffer, donated, tiles, kernelTarget, threads, inPlace });
     const lowered = groups.map((group) => ({ group, ...lower(group) }));
     const ordered = assembly.order(lowered, boundaries.waits);
     const granted = assembly.granted(inPlace, ordered);
@@ -90,7 +91,9 @@ function lowerOnce(options: LowerOptions): (group: Group) => LoweredKernel {
   const known = new Map<string, { kernel: Kernel; places: readonly number[] }>();
   return (group) => {
     const { key: what, nodes } = groupKey(group, options.hasBuffer);
-    const key = group.roots.some((root) => options.inPlace.has(root.id)) ? `${what}!` : what;
+    const inPlace = group.roots.some((root) => options.inPlace.has(root.id));
+    const donated = group.roots.some((root) => options.donated.has(root.id));
+    const key = `${what}${inPlace ? '!' : ''}${donated ? '~' : ''}`;
     let found = known.get(key);
     if (!found) {
       const { kernel, nodes: used } = lowerGroup(group, options);

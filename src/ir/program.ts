@@ -158,6 +158,8 @@ export type Target =
       readonly vnni: boolean;
       /** AVX512_BF16: dot products of bf16. */
       readonly bf16: boolean;
+      /** How products of bf16 are made: see `KernelTarget.bf16`. */
+      readonly bf16Products?: 'pairs' | 'tiles' | undefined;
       /** AVX512_VBMI: permutations of bytes. */
       readonly vbmi: boolean;
       /** Threads that run a long program together. */

@@ -21,7 +21,7 @@ import { firstDifference, numbers, runGraph } from '../support/run-graph.ts';
 import { WIDE_KERNELS } from '../support/wide-kernels.ts';
 
 const four = new KernelInterpreter(true, WASM_KERNELS);
-const bare = { lanes: 8, laneMasks: false, wideByteDot: false, prefetches: true } as const;
+const bare = { lanes: 8, laneMasks: false, wideByteDot: false, hints: true } as const;
 const wide = [...WIDE_KERNELS, bare].map((target) => new KernelInterpreter(true, target));
 const ALL = { templates: 'all' } as const;
 

@@ -15,8 +15,7 @@ function isForWasm(kernel: Kernel): boolean {
   const supported = (s: Statement): boolean => {
     if (s.kind === 'loop') return s.body.every(supported);
     return (
-      s.kind === 'store' ||
-      s.kind === 'prefetch' ||
+      !('dtype' in s) ||
       (s.dtype !== 'f64' && !(s.kind === 'fma' && s.lanes === 1))
     );
   };

@@ -23,7 +23,7 @@ function usesF64(kernel: Kernel): boolean {
   const uses = (s: Statement): boolean =>
     s.kind === 'loop'
       ? s.body.some(uses)
-      : s.kind !== 'store' && s.kind !== 'prefetch' && s.dtype === 'f64';
+      : 'dtype' in s && s.dtype === 'f64';
   return (
     [...kernel.buffers, ...kernel.locals].some((b) => b.dtype === 'f64') || kernel.body.some(uses)
   );

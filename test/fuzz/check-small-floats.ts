@@ -12,7 +12,7 @@ const DEVICES = [
 ];
 
 /** Bits of the format, of numbers between -2 and 2. */
-function elements(dtype: SmallFloat, seed: number, size: number): TypedArray {
+export function elements(dtype: SmallFloat, seed: number, size: number): TypedArray {
   const Bits = arrayClass(dtype);
   const bits = new Bits(size);
   numbers(seed, size).forEach((v, i) => {

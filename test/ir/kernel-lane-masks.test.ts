@@ -18,9 +18,9 @@ import type { Kernel, KernelTarget, Mask, Statement } from '../../src/ir/kernel/
 import { verifyKernel } from '../../src/ir/kernel/verify.ts';
 import { variable } from '../../src/ir/shape.ts';
 
-const EIGHT: KernelTarget = { lanes: 8, laneMasks: true, wideByteDot: true, prefetches: true };
-const BARE: KernelTarget = { lanes: 8, laneMasks: false, wideByteDot: false, prefetches: true };
-const SIXTEEN: KernelTarget = { lanes: 16, laneMasks: true, wideByteDot: true, prefetches: true };
+const EIGHT: KernelTarget = { lanes: 8, laneMasks: true, wideByteDot: true, hints: true };
+const BARE: KernelTarget = { lanes: 8, laneMasks: false, wideByteDot: false, hints: true };
+const SIXTEEN: KernelTarget = { lanes: 16, laneMasks: true, wideByteDot: true, hints: true };
 
 /** Copies `size` of 20 elements from `start` on where a mask of the lane holds. */
 function copy(target: KernelTarget, mask: (lane: Index) => Mask, start: Index = ZERO): Kernel {
@@ -160,7 +160,7 @@ describe('masks of lanes', () => {
     const target = { kind: 'wasm', relaxedSimd: true, maximumPages: 1, threads: 1 } as const;
     const wide = copy(EIGHT, below(5));
     expect(() => emitWasm(program(wide), target)).toThrow(/no vectors of 8 lanes/);
-    const masked = copy({ lanes: 4, laneMasks: true, wideByteDot: false, prefetches: true }, below(3));
+    const masked = copy({ lanes: 4, laneMasks: true, wideByteDot: false, hints: true }, below(3));
     expect(() => emitWasm(program(masked), target)).toThrow(/no masks for lanes/);
   });
 });
@@ -193,7 +193,7 @@ describe('kernels of a width', () => {
   });
 
   test.each([4, 8, 16] as const)('turn squares of %i rows', (lanes) => {
-    const target = { lanes, laneMasks: false, wideByteDot: false, prefetches: true };
+    const target = { lanes, laneMasks: false, wideByteDot: false, hints: true };
     const b = new KernelBuilder(target);
     const x = b.buffer('x', 'i32', lanes * lanes, 'in');
     const out = b.buffer('out', 'i32', lanes * lanes, 'out');

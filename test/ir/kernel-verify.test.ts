@@ -366,7 +366,7 @@ const damages: { readonly [name: string]: Damage } = {
     const used = new Set<Statement>();
     for (const s of all) {
       if (s.kind === 'store') used.add(s.value);
-      else if (s.kind !== 'loop' && s.kind !== 'prefetch') for (const operand of operandsOf(s)) used.add(operand);
+      else if ('lanes' in s) for (const operand of operandsOf(s)) used.add(operand);
     }
     const values = all.filter((s) => used.has(s));
     if (values.length === 0) return false;

@@ -1,4 +1,5 @@
-import { isaSetting } from '../../src/base/env.ts';
+import { breadcrumbFile, isaSetting } from '../../src/base/env.ts';
+import { Breadcrumb } from '../../src/device/native/breadcrumb.ts';
 import { CONTROL_BYTES } from '../../src/device/native/control.ts';
 import { callsOf } from '../../src/device/native/steps.ts';
 import { nativeRuntime, nativeSupport, nativeTarget } from '../../src/device/native/support.ts';
@@ -46,8 +47,12 @@ export class GuardedDevice implements Device {
   /** Whether programs run kernel by kernel instead of by their `run`. */
   byKernels = false;
 
+  readonly #breadcrumb: Breadcrumb | undefined;
+
   constructor(target: NativeTarget) {
     this.target = target;
+    const file = breadcrumbFile();
+    if (file !== undefined) this.#breadcrumb = new Breadcrumb(file);
   }
 
   allocate(bytes: number): Piece {
@@ -94,10 +99,12 @@ export class GuardedDevice implements Device {
         const failure = () =>
           new Int32Array(this.#memory.bytesOf(control).slice(0, CONTROL_WORDS.arrivals).buffer);
         let failed = 0;
-        if (this.byKernels) {
+        if (this.byKernels || this.#breadcrumb) {
           let step = 0;
-          for (const { kernel, record: words, checks } of callsOf(plan, table, control.address)) {
+          for (const next of callsOf(plan, table, control.address)) {
+            const { kernel, record: words, checks } = next;
             step++;
+            this.#breadcrumb?.before(next);
             put(record, words);
             call(address + kernelEntries[kernel], record.address);
             if (checks && failure()[0] !== 0) failed = step;

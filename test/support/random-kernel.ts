@@ -208,16 +208,17 @@ function size(name: string, max: number): fc.Arbitrary<Dim> {
   );
 }
 
-/** Any recipe; `types` limits what it computes in. */
+/** Any recipe; `types` limits what it computes in, `columns` how many elements a row has. */
 export function anyRecipe(
   types: readonly ComputeType[] = ['f32', 'f64', 'i32', 'u32'],
+  columns = 11,
 ): fc.Arbitrary<Recipe> {
   return fc.constantFrom(...types).chain((type) =>
     fc.integer({ min: 1, max: 3 }).chain((inputs) =>
       fc.record({
         type: fc.constant(type),
         rows: size('rows', 3),
-        columns: size('columns', 11),
+        columns: size('columns', columns),
         turns: fc.constantFrom(0, 0, 1, 3),
         reduce: fc.constantFrom<('add' | 'max' | 'swap')[]>('add', 'max', 'swap'),
         inputs: fc.array(fc.record({ dtype: fc.constantFrom(...DTYPES_OF[type]), access }), {

@@ -310,7 +310,7 @@ class OpsBuilder {
 
   #words(a: number, second: number): Value {
     const buffer = this.#inputs[STORED.indexOf(a % 2 === 0 ? 'i8' : 'u8')];
-    return this.#b.words(buffer, fit(this.#index(a, second), buffer.size, 4 * this.#b.lanes));
+    return this.#b.words(buffer, within(this.#index(a, second), buffer.size, 4 * this.#b.lanes));
   }
 
   #load(buffer: Buffer, second: number, c: number): Value {
@@ -322,7 +322,7 @@ class OpsBuilder {
     // A step may be too long for what a turn has of its own.
     const used = reach > size ? 1 : step;
     const span = wide ? Math.abs(used) * (b.lanes - 1) + 1 : 1;
-    const first = fit(this.#index(second, c), size, span);
+    const first = within(this.#index(second, c), size, span);
     const low = used < 0 && wide ? add(first, span - 1) : first;
     const at = add(this.#baseOf(buffer), low);
     return b.load(buffer, wide ? add(at, mul(b.laneIndex, used)) : at);
@@ -339,7 +339,7 @@ class OpsBuilder {
       b.store(buffer, add(base, at), this.#wide(value), mask);
       return;
     }
-    const first = fit(this.#index(c, second), size, value.lanes);
+    const first = within(this.#index(c, second), size, value.lanes);
     const at = add(base, first);
     b.store(buffer, value.lanes === 1 ? at : add(at, b.laneIndex), value);
   }
@@ -435,7 +435,7 @@ class OpsBuilder {
 }
 
 /** An index within the first elements of `size` at which `span` of them begin. */
-function fit(index: Index, size: number, span: number): Index {
+function within(index: Index, size: number, span: number): Index {
   const { min, max } = range(index);
   return min >= 0 && max <= size - span ? index : mod(index, size - span + 1);
 }

@@ -71,8 +71,7 @@ export class AddressPlan {
     const want = (pointer: Pointer) => wanted.set(pointer.key, pointer);
     for (const statement of loop.body) {
       if (statement.kind === 'checked') defined.add(`data${statement.id}`);
-      const { kind } = statement;
-      if (kind === 'load' || kind === 'words' || kind === 'store' || kind === 'prefetch') {
+      if ('buffer' in statement) {
         want(pointerOf(statement.buffer, statement.index));
       }
       if (statement.kind === 'loop') for (const pointer of this.#needs(statement)) want(pointer);

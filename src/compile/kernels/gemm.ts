@@ -439,7 +439,7 @@ class GemmBuilder {
    */
   #prefetchRows(group: Index, row: Index, rows: number, p: Index, start: Index, length: number) {
     const b = this.#b;
-    if (!this.#along || !b.target.prefetches) return;
+    if (!this.#along || !b.target.hints) return;
     const lines = Math.ceil(length / LINE / this.#panels);
     for (let i = 0; i < rows; i++) {
       for (let line = 0; line < lines; line++) {

@@ -330,6 +330,7 @@ export class ExpressionLowering {
         perLane,
         unrolled,
         isHeavy: this.#sources.costOf(x) >= HEAVY,
+        inAnyOrder: fn === 'min' || fn === 'max',
       }),
     );
     for (const row of rows) row.complete = true;

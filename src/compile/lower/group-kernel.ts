@@ -1,4 +1,5 @@
 import { InternalError } from '../../base/errors.ts';
+import { DTYPES } from '../../ir/dtype.ts';
 import { isSmallFloat } from '../../ir/float-formats.ts';
 import { dotParts } from '../../ir/graph/ops/dot.ts';
 import { topological } from '../../ir/graph/traverse.ts';
@@ -56,6 +57,8 @@ export interface LowerOptions {
   readonly kernelTarget: KernelTarget;
   /** Scatters whose result lies in the memory of what they change. */
   readonly inPlace: ReadonlySet<number>;
+  /** Nodes whose memory may be that of an input, which lies wherever its owner has put it. */
+  readonly donated: ReadonlySet<number>;
   /** Threads that will run the kernels together. */
   readonly threads: number;
 }
@@ -246,11 +249,19 @@ function mapOver(
       const index = toIndex(place);
       const values = plan.stored.map((root) => lowering.evaluateToStore(root, index, mask));
       values.forEach((value, i) => {
-        b.store(outs[i], linearIndex(index, plan.stored[i].shape), value, mask);
+        const root = plan.stored[i];
+        b.store(outs[i], linearIndex(index, root.shape), value, mask, streams(root, options));
       });
     });
   };
   return buildWith(plan, options, fill, findRowCaches(plan.stored, options.hasBuffer));
+}
+
+/** Results of so many bytes have left the caches before anybody reads them. */
+const STREAMED_BYTES = 2 ** 24;
+
+function streams(root: Node, { donated }: LowerOptions): boolean {
+  return sizeOf(root.shape) * DTYPES[root.dtype].bytes >= STREAMED_BYTES && !donated.has(root.id);
 }
 
 /** Chooses the template of a product by its shape; both give the same bits. */

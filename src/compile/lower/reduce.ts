@@ -12,6 +12,9 @@ import {
 import type { Mask, Value } from '../../ir/kernel/types.ts';
 import { foldLanes } from './lanes.ts';
 
+/** Blocks whose partial results are made side by side where the order is free, and how many at most. */
+const SIDE_BY_SIDE = 4;
+const MOST_SUMS = 4;
 /** Partial results of a reduction; see `reduceInOrder`. */
 export const PARTIALS = 16;
 /** Of expensive elements, so many blocks go through one accumulator before the next one's turn. */
@@ -28,6 +31,8 @@ export interface Reduction {
   readonly perLane: boolean;
   /** An element takes so many instructions that it fills the registers by itself. */
   readonly isHeavy?: boolean;
+  /** The order changes no bit: more partial results may be in the making at a time. */
+  readonly inAnyOrder?: boolean;
   /** Writes the elements out instead of looping over them: a constant number below PARTIALS. */
   readonly unrolled?: boolean;
 }
@@ -122,12 +127,31 @@ function reduceBlocks(b: KernelBuilder, reduction: Reduction, blocks: Index): Va
 /** The partial results of whole blocks, each of `count` vectors, in one accumulator for each vector. */
 function sumBlocks(
   b: KernelBuilder,
-  { combine, identity, isHeavy }: Reduction,
+  { combine, identity, isHeavy, inAnyOrder }: Reduction,
   blocks: Index,
   count: number,
   vector: (block: Index, v: number) => Value,
 ): Value[] {
   const zeros = repeat(b.splat(identity), count);
+  if (inAnyOrder && count * SIDE_BY_SIDE <= MOST_SUMS) {
+    const several = b.loop(
+      div(blocks, SIDE_BY_SIDE),
+      'reduce',
+      repeat(b.splat(identity), count * SIDE_BY_SIDE),
+      (j, sums) =>
+        sums.map((sum, i) => {
+          const block = add(mul(j, SIDE_BY_SIDE), Math.floor(i / count));
+          return combine(sum, vector(block, i % count));
+        }),
+    );
+    const joined = zeros.map((_, v) =>
+      several.filter((_, i) => i % count === v).reduce((x, y) => combine(x, y)),
+    );
+    const after = mul(div(blocks, SIDE_BY_SIDE), SIDE_BY_SIDE);
+    return b.loop(mod(blocks, SIDE_BY_SIDE), 'reduce', joined, (j, sums) =>
+      sums.map((sum, v) => combine(sum, vector(add(after, j), v))),
+    );
+  }
   if (!isHeavy) {
     return b.loop(blocks, 'reduce', zeros, (j, sums) =>
       sums.map((sum, v) => combine(sum, vector(j, v))),

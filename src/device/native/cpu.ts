@@ -2,6 +2,8 @@ import { mem, r32, r64, rax, rbx, rdi, rdx, X64Assembler } from '../../asm/index
 
 /** What the processor can do, of what kernels ask for; the system saves the registers for it. */
 export interface X64Features {
+  /** Of AMD: its processors multiply pairs of bf16 twice as fast as floats. */
+  readonly amd: boolean;
   readonly avx2: boolean;
   readonly fma: boolean;
   readonly f16c: boolean;
@@ -54,6 +56,11 @@ export function clockCode(): Uint8Array<ArrayBuffer> {
   return a.bytes();
 }
 
+/** "AuthenticAMD" in three words. */
+const [AUTH, ENTI, CAMD] = ['Auth', 'enti', 'cAMD'].map((text) =>
+  [...text].reduce((word, c, i) => word + c.charCodeAt(0) * 2 ** (8 * i), 0),
+);
+
 /** Reads the answers that `cpuidCode` has written. */
 export function decodeFeatures(words: Uint32Array): X64Features {
   const leaves = words[0];
@@ -71,7 +78,10 @@ export function decodeFeatures(words: Uint32Array): X64Features {
   const tiles = saved(0b11 << 17);
   const avx = ymm && bit(1, 'ecx', 28);
   const avx512 = zmm && [16, 17, 28, 30, 31].every((n) => bit(2, 'ebx', n));
+  // The vendor's name stands in ebx, edx, ecx of leaf 0.
+  const amd = words[1] === AUTH && words[3] === ENTI && words[2] === CAMD;
   return {
+    amd,
     avx2: avx && bit(2, 'ebx', 5),
     fma: avx && bit(1, 'ecx', 12),
     f16c: avx && bit(1, 'ecx', 29),

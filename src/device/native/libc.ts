@@ -78,6 +78,8 @@ export interface Libc {
   readonly pthreadSetAffinity: (thread: bigint, bytes: number, set: ArrayBufferView) => number;
   readonly getAffinity: (pid: number, bytes: number, set: ArrayBufferView) => number;
   readonly sigaction: (signal: number, action: number, old: number) => number;
+  /** A call of the system by its number. */
+  readonly systemCall: (number: number, a: number, b: number) => number;
   readonly errno: () => number;
 }
 
@@ -104,6 +106,7 @@ export function openLibc(koffi: Koffi): Libc {
     pthreadSetAffinity: func('pthread_setaffinity_np', 'int', 'uint64_t', n, 'void *'),
     getAffinity: func('sched_getaffinity', 'int', 'int', n, 'void *'),
     sigaction: func('sigaction', 'int', 'int', p, p),
+    systemCall: func('syscall', 'intptr_t', 'intptr_t', p, p),
     errno: () => koffi.errno(),
   };
 }

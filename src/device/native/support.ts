@@ -1,4 +1,4 @@
-import type { IsaSetting } from '../../base/env.ts';
+import { type Bf16Products, bf16Setting, type IsaSetting } from '../../base/env.ts';
 import type { Target } from '../../ir/program.ts';
 import { countProcessors, defaultThreads, processorQuota } from './cgroup.ts';
 import { CodeMemory } from './code-memory.ts';
@@ -78,7 +78,8 @@ function look(): Found {
         '(SELinux: setsebool deny_execmem 0; systemd: MemoryDenyWriteExecute=no), or use device wasm',
     };
   }
-  const features = decodeFeatures(words);
+  const decoded = decodeFeatures(words);
+  const features = { ...decoded, amxTile: decoded.amxTile && mayUseTiles(system) };
   const isa = bestIsa(features);
   if (!isa) {
     return {
@@ -126,6 +127,19 @@ function askProcessor(runtime: Runtime): Uint32Array {
   }
 }
 
+/** Numbers of Linux: arch_prctl, its ARCH_REQ_XCOMP_PERM, and the state of tiles in XCR0. */
+const ARCH_PRCTL = 158;
+const REQUEST_STATE = 0x1023;
+const TILE_STATE = 18;
+
+/**
+ * Asks the system for the 8 KiB a thread that tiles need; threads made afterwards have them. Older
+ * systems, and some sandboxes, give none.
+ */
+function mayUseTiles({ libc }: System): boolean {
+  return libc.systemCall(ARCH_PRCTL, REQUEST_STATE, TILE_STATE) === 0;
+}
+
 export function bestIsa(features: X64Features): Isa | undefined {
   const { avx2, fma, f16c, bmi2, avx512 } = features;
   if (!(avx2 && fma && f16c && bmi2)) return undefined;
@@ -145,12 +159,14 @@ function threadsOf({ libc }: System): number {
  * What the compiler is to make for this machine.
  *
  * @param wish TERSOR_ISA
+ * @param products TERSOR_BF16
  * @throws RangeError for instructions that the machine does not have
  */
 export function nativeTarget(
   machine: NativeMachine,
   wish: IsaSetting | undefined,
   threads: number,
+  products: Bf16Products | undefined = bf16Setting(),
 ): Target & { readonly kind: 'x64' } {
   if (wish === 'none') {
     throw new RangeError('TERSOR_ISA is none; expected avx2, avx512 or nothing for device native');
@@ -170,6 +186,31 @@ export function nativeTarget(
     vnni: features.avx512Vnni,
     bf16: features.avx512Bf16,
     vbmi: features.avx512Vbmi,
+    bf16Products: bf16ProductsOf(features, products),
     threads,
   };
+}
+
+/**
+ * How products of bf16 are made with AVX-512. A core of Sapphire Rapids does 3500 GFLOP/s by tiles, 230
+ * in f32 and 115 by pairs: there pairs are never the better way. Zen 4 and 5 have no tiles, and do twice
+ * as much by pairs as in f32.
+ *
+ * @throws RangeError for a way that the machine does not have
+ */
+function bf16ProductsOf(
+  { amd, avx512Bf16, amxTile, amxBf16 }: X64Features,
+  wish: Bf16Products | undefined,
+): 'pairs' | 'tiles' | undefined {
+  // Both pack their operands by the conversions of AVX512_BF16.
+  const tiles = avx512Bf16 && amxTile && amxBf16;
+  if ((wish === 'tiles' && !tiles) || (wish === 'pairs' && !avx512Bf16)) {
+    throw new RangeError(
+      `TERSOR_BF16 is ${wish}; expected f32 or nothing: this machine has no ` +
+        (wish === 'tiles' ? 'AMX-BF16 for this process' : 'AVX512_BF16'),
+    );
+  }
+  if (wish !== undefined) return wish === 'f32' ? undefined : wish;
+  if (tiles) return 'tiles';
+  return avx512Bf16 && amd ? 'pairs' : undefined;
 }

@@ -28,7 +28,9 @@ import type {
   LoopKind,
   Mask,
   ResultValue,
+  PairsValue,
   Statement,
+  TileStatement,
   UnaryFn,
   Value,
   ValueDType,
@@ -293,6 +295,18 @@ export class KernelBuilder {
     return this.#pure(draft, [...a, ...b], '');
   }
 
+  /** See `PairsValue`: a vector of words of two vectors of floats. */
+  pairs(order: PairsValue['order'], a: Value, b: Value): Value {
+    const draft = { kind: 'pairs', dtype: 'i32', lanes: this.lanes, order, a, b } as const;
+    return this.#pure(draft, [a, b], order);
+  }
+
+  /** See `PairDotValue`: vectors of words, and sums. */
+  pairDot(a: Value, b: Value, c: Value): Value {
+    const draft = { kind: 'pairDot', dtype: 'f32', lanes: this.lanes, a, b, c } as const;
+    return this.#pure(draft, [a, b, c], '');
+  }
+
   convert(a: Value, dtype: ValueDType): Value {
     if (a.dtype === dtype) return a;
     return this.#pure({ kind: 'convert', dtype, lanes: a.lanes, a }, [a], '');
@@ -352,7 +366,7 @@ export class KernelBuilder {
     return depth;
   }
 
-  store(buffer: Buffer, index: Index, value: Value, mask: Mask = []): void {
+  store(buffer: Buffer, index: Index, value: Value, mask: Mask = [], streams = false): void {
     const needed = this.#needed(mask);
     if (needed === 'never') return;
     this.#depthOfAll(index, needed);
@@ -377,14 +391,21 @@ export class KernelBuilder {
       index: at,
       value: stored,
       mask: needed,
+      ...(streams && this.target.hints ? { streams } : {}),
     });
   }
 
   /** Tells processors that listen that an element will be needed soon. */
   prefetch(buffer: Buffer, index: Index): void {
-    if (!this.target.prefetches) return;
+    if (!this.target.hints) return;
     this.#depthOfAll(index, []);
     this.#blocks[this.depth].statements.push({ kind: 'prefetch', buffer, index });
+  }
+
+  /** Something that tiles do, here. */
+  tile(statement: TileStatement): void {
+    if ('index' in statement) this.#depthOfAll(statement.index, []);
+    this.#blocks[this.depth].statements.push(statement);
   }
 
   /**

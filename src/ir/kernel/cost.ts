@@ -1,7 +1,17 @@
 import { DTYPES } from '../dtype.ts';
 import { isSmallFloat } from '../float-formats.ts';
 import { type Atom, evaluateIndex, type Index } from './index-expr.ts';
-import type { Kernel, LoadValue, Loop, Mask, PackValue, Statement, Value } from './types.ts';
+import { isTileStatement, TILE_BYTES, TILE_ROWS } from './tiles.ts';
+import type {
+  Kernel,
+  LoadValue,
+  Loop,
+  Mask,
+  PackValue,
+  Statement,
+  TileStatement,
+  Value,
+} from './types.ts';
 
 /** What one run of a kernel costs, vars at their maximum. */
 export interface KernelCost {
@@ -22,6 +32,10 @@ const LOOP_TURN = 2;
 /** Of a small float, from or to the f32 that registers hold. */
 const WIDENING = 6;
 const NARROWING = 14;
+/** Products of tiles take about as long as so many instructions, and so does moving one. */
+const TILE_DOT = 16;
+const TILE_MOVE = 8;
+const TILE_FLOPS = 2 * TILE_ROWS * TILE_ROWS * 2 * TILE_ROWS;
 
 /** Estimates a kernel's cost. A loop whose extent depends on others counts at their mean. */
 export function kernelCost(kernel: Kernel): KernelCost {
@@ -43,6 +57,12 @@ export function blockCost(block: readonly Statement[]): KernelCost {
       }
       total.instructions += turns * instructionsOf(statement);
       if (statement.kind === 'prefetch') continue;
+      if (isTileStatement(statement)) {
+        if (statement.kind === 'tileLoad') total.loads += turns * TILE_BYTES;
+        else if (statement.kind === 'tileStore') total.stores += turns * TILE_BYTES;
+        else if (statement.kind === 'tileDot') total.flops += turns * TILE_FLOPS;
+        continue;
+      }
       if (isGathered(statement)) total.gathered += turns * statement.lanes;
       if (statement.kind === 'store') {
         total.stores += turns * statement.value.lanes * DTYPES[statement.buffer.dtype].bytes;
@@ -66,7 +86,7 @@ function tripCount(loop: Loop, means: ReadonlyMap<number, number>): number {
   return Math.max(0, evaluateIndex(loop.atom.extent, valueAt));
 }
 
-function isGathered(statement: Exclude<Statement, Loop>): statement is LoadValue | PackValue {
+function isGathered(statement: Exclude<Statement, Loop | TileStatement>): statement is LoadValue | PackValue {
   if (statement.kind === 'pack') return true;
   return statement.kind === 'load' && statement.lanes > 1 && ![0, 1].includes(statement.step);
 }
@@ -79,6 +99,8 @@ function flopsOf(value: Value): number {
       return value.lanes;
     case 'fma':
       return 2 * value.lanes;
+    case 'pairDot':
+      return 4 * value.lanes;
     default:
       return 0;
   }
@@ -92,7 +114,13 @@ function instructionsOf(statement: Exclude<Statement, Loop>): number {
       return own + maskCost(mask) + addressCost(index);
     }
     case 'prefetch':
+    case 'tileZero':
       return 1;
+    case 'tileLoad':
+    case 'tileStore':
+      return TILE_MOVE + addressCost(statement.index);
+    case 'tileDot':
+      return TILE_DOT;
     case 'const':
       // Emitters fold constants into what uses them, or compute them once.
       return 0;
@@ -115,9 +143,12 @@ function instructionsOf(statement: Exclude<Statement, Loop>): number {
       if (statement.fn === 'div') return DIVISION;
       // No machine has a float remainder; integer vectors divide lane by lane.
       return statement.fn === 'rem' ? 2 * DIVISION * statement.lanes : 1;
+    case 'pairs':
+      return 2;
     case 'compare':
     case 'select':
     case 'fma':
+    case 'pairDot':
     case 'convert':
     case 'splat':
     case 'shuffle':

@@ -1,5 +1,6 @@
 import { InternalError } from '../../base/errors.ts';
 import type { TypedArray } from '../dtype.ts';
+import { TILE_BYTES, TILES } from './tiles.ts';
 import { type Atom, atLane, hasLane, type Index } from './index-expr.ts';
 import type { Buffer, Kernel, Loop, Mask, Statement, Value } from './types.ts';
 
@@ -15,11 +16,10 @@ export interface FailedCheck {
 function countSlots(block: readonly Statement[]): number {
   let count = 0;
   for (const statement of block) {
-    if (statement.kind === 'store' || statement.kind === 'prefetch') continue;
     if (statement.kind === 'loop') {
       const carried = statement.carried.reduce((n, c) => n + 2 * c.inside.lanes, 0);
       count += 1 + carried + countSlots(statement.body);
-    } else count += statement.lanes;
+    } else if ('lanes' in statement) count += statement.lanes;
   }
   return count;
 }
@@ -37,6 +37,8 @@ export class Frame {
   readonly kernel: Kernel;
   readonly fusedFma: boolean;
   readonly registers: Float64Array;
+  /** The registers of tiles, one after the other. */
+  readonly tiles = new Uint8Array(TILES * TILE_BYTES);
   /** Arguments, then locals; there only during a run. */
   readonly memory: TypedArray[] = [];
   check: FailedCheck | null = null;

@@ -1,3 +1,4 @@
+import { DTYPES } from '../dtype.ts';
 import {
   asType,
   type Binary,
@@ -10,12 +11,16 @@ import {
   unaryOf,
 } from './interpret-arith.ts';
 import type { Frame } from './interpret-frame.ts';
+import { pairDot, toPair } from './interpret-bf16.ts';
 import { narrowing, widening } from './interpret-memory.ts';
+import { compileTile } from './interpret-tiles.ts';
+import { isTileStatement } from './tiles.ts';
 import type {
   ByteDotValue,
   CheckedValue,
   LoadValue,
   Loop,
+  PairsValue,
   Statement,
   Store,
   Value,
@@ -37,6 +42,7 @@ export function compileBlock(frame: Frame, statements: readonly Statement[]): St
 }
 
 function compileStatement(frame: Frame, statement: Statement): Step {
+  if (isTileStatement(statement)) return compileTile(frame, statement);
   switch (statement.kind) {
     case 'store':
       return compileStore(frame, statement);
@@ -98,6 +104,15 @@ function compileValue(frame: Frame, value: Value): Step {
       const to = frame.define(value);
       return () => {
         for (let l = 0; l < lanes; l++) r[to + l] = fma(r[a + l], r[b + l], r[c + l]);
+      };
+    }
+    case 'pairs':
+      return compilePairs(frame, value);
+    case 'pairDot': {
+      const [a, b, c] = [frame.use(value.a), frame.use(value.b), frame.use(value.c)];
+      const to = frame.define(value);
+      return () => {
+        for (let l = 0; l < lanes; l++) r[to + l] = pairDot(r[a + l], r[b + l], r[c + l]);
       };
     }
     case 'splat': {
@@ -206,14 +221,17 @@ function compileWords(frame: Frame, words: WordsValue): Step {
   const at = frame.index(words.index);
   const to = frame.define(words);
   const guard = frame.guard(buffer);
+  const bits = 8 * DTYPES[buffer.dtype].bytes;
+  const count = 32 / bits;
+  const mask = 2 ** bits - 1;
   return () => {
     const array = memory[slot];
     const first = at();
-    guard(first, 4 * lanes - 1);
+    guard(first, count * lanes - 1);
     for (let l = 0; l < lanes; l++) {
       let word = 0;
-      for (let byte = 0; byte < 4; byte++) {
-        word |= ((array[first + 4 * l + byte] as number) & 255) << (8 * byte);
+      for (let i = 0; i < count; i++) {
+        word |= ((array[first + count * l + i] as number) & mask) << (bits * i);
       }
       r[to + l] = word;
     }
@@ -235,6 +253,21 @@ function compileByteDot(frame: Frame, value: ByteDotValue): Step {
         }
       }
       r[to + l] = sum;
+    }
+  };
+}
+
+function compilePairs(frame: Frame, value: PairsValue): Step {
+  const r = frame.registers;
+  const { lanes, order } = value;
+  const [a, b] = [frame.use(value.a), frame.use(value.b)];
+  const to = frame.define(value);
+  const half = lanes / 2;
+  return () => {
+    for (let l = 0; l < lanes; l++) {
+      const from = l < half ? a + 2 * l : b + 2 * (l - half);
+      const [low, high] = order === 'across' ? [a + l, b + l] : [from, from + 1];
+      r[to + l] = toPair(r[low], r[high]);
     }
   };
 }

@@ -20,10 +20,12 @@ export function operandsOf(value: Value): readonly Value[] {
     case 'binary':
     case 'compare':
     case 'shuffle':
+    case 'pairs':
       return [value.a, value.b];
     case 'select':
       return [value.condition, value.a, value.b];
     case 'fma':
+    case 'pairDot':
       return [value.a, value.b, value.c];
     case 'byteDot':
       return [...value.a, ...value.b];

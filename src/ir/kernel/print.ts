@@ -1,5 +1,6 @@
 import type { Atom, Index } from './index-expr.ts';
-import type { Buffer, Kernel, Loop, Mask, Statement, Value } from './types.ts';
+import { isTileStatement } from './tiles.ts';
+import type { Buffer, Kernel, Loop, Mask, Statement, TileStatement, Value } from './types.ts';
 
 /**
  * A kernel as text, one statement a line, everything numbered in order of appearance: %0 values,
@@ -85,6 +86,7 @@ class Printer {
     for (const statement of statements) {
       let text: string;
       if (statement.kind === 'loop') text = this.#loopHead(statement);
+      else if (isTileStatement(statement)) text = this.#tile(statement);
       else if (statement.kind === 'prefetch') {
         text = `prefetch ${this.#buffer(statement.buffer)}[${this.index(statement.index)}]`;
       } else if (statement.kind === 'store') {
@@ -100,6 +102,22 @@ class Printer {
       if (statement === this.#wanted) this.found = text;
       this.#line(indent, text);
       if (statement.kind === 'loop') this.#loopRest(statement, indent);
+    }
+  }
+
+  #tile(statement: TileStatement): string {
+    switch (statement.kind) {
+      case 'tileZero':
+        return `tileZero t${statement.tile}`;
+      case 'tileDot':
+        return `tileDot t${statement.sum} t${statement.a} t${statement.b}`;
+      case 'tileLoad':
+      case 'tileStore': {
+        const { kind, tile, buffer, index, stride } = statement;
+        return `${kind} t${tile} ${this.#buffer(buffer)}[${this.index(index)}] by ${stride}`;
+      }
+      default:
+        return statement satisfies never;
     }
   }
 
@@ -177,6 +195,10 @@ class Printer {
         const [a, b] = [value.a, value.b].map((list) => list.map((x) => this.#use(x)));
         return `byteDot ${a.join(' ')} by ${b.join(' ')}`;
       }
+      case 'pairs':
+        return `pairs ${value.order} ${this.#use(value.a)} ${this.#use(value.b)}`;
+      case 'pairDot':
+        return `pairDot ${this.#use(value.a)} ${this.#use(value.b)} ${this.#use(value.c)}`;
       case 'convert':
       case 'bitcast':
       case 'splat':

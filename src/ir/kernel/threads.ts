@@ -16,6 +16,7 @@ export function isParallel(kernel: Kernel): boolean {
 
 function isVisible(statement: Statement): boolean {
   if (statement.kind === 'checked') return statement.check !== undefined;
-  if (statement.kind === 'store') return statement.buffer.role !== 'local';
+  if (statement.kind === 'store' || statement.kind === 'tileStore')
+    return statement.buffer.role !== 'local';
   return statement.kind === 'loop' && statement.body.some(isVisible);
 }

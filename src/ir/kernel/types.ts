@@ -19,8 +19,16 @@ export interface KernelTarget {
   readonly laneMasks: boolean;
   /** Sums of products of bytes are exact whatever the bytes: see `ByteDotValue`. */
   readonly wideByteDot: boolean;
-  /** The processor can be told what will be read soon (`Prefetch`). */
-  readonly prefetches: boolean;
+  /**
+   * The processor takes hints: what will be read soon (`Prefetch`), and what is not worth its caches
+   * (`Store.streams`).
+   */
+  readonly hints: boolean;
+  /**
+   * How products of bf16 are best made: by pairs in vectors (`PairDotValue`), or by tiles
+   * (`TileDot`), which includes `PairsValue`. Undefined: there is neither, or f32 is faster.
+   */
+  readonly bf16?: 'pairs' | 'tiles' | undefined;
 }
 
 /** What 128-bit WebAssembly can do. */
@@ -28,7 +36,7 @@ export const WASM_KERNELS: KernelTarget = {
   lanes: 4,
   laneMasks: false,
   wideByteDot: false,
-  prefetches: false,
+  hints: false,
 };
 
 export type BufferRole =
@@ -110,8 +118,8 @@ export interface LoadValue extends ValueBase {
   readonly other: number;
 }
 /**
- * Bytes of an i8 or u8 buffer as they lie, four to a lane, the first in the lowest bits: 4 * lanes
- * of them from element `index` on.
+ * Elements of an i8, u8 or bf16 buffer as they lie, four bytes to a lane, the first in the lowest
+ * bits: as many as fill the lanes, from element `index` on.
  */
 export interface WordsValue extends ValueBase {
   readonly kind: 'words';
@@ -161,6 +169,27 @@ export interface ByteDotValue extends ValueBase {
   readonly kind: 'byteDot';
   readonly a: readonly Value[];
   readonly b: readonly Value[];
+}
+/**
+ * Floats as bf16, two to a lane, the first in the low half: to the nearest, ties to even; of subnormal
+ * ones only the sign is kept, and NaN stays some NaN. `across`: lane l has lane l of `a` and of `b`.
+ * `along`: the elements of `a` in their order, then those of `b`.
+ */
+export interface PairsValue extends ValueBase {
+  readonly kind: 'pairs';
+  readonly order: 'across' | 'along';
+  readonly a: Value;
+  readonly b: Value;
+}
+/**
+ * c + a1 b1 + a0 b0, where a lane of `a` and `b` is a pair of bf16: two fused multiply-adds, that of
+ * the high halves first. Subnormal operands and results are 0 with their sign.
+ */
+export interface PairDotValue extends ValueBase {
+  readonly kind: 'pairDot';
+  readonly a: Value;
+  readonly b: Value;
+  readonly c: Value;
 }
 /** Numeric conversion: float to integer truncates and saturates, NaN gives 0. */
 export interface ConvertValue extends ValueBase {
@@ -226,6 +255,8 @@ export type Value =
   | SelectValue
   | FmaValue
   | ByteDotValue
+  | PairsValue
+  | PairDotValue
   | ConvertValue
   | BitcastValue
   | SplatValue
@@ -246,6 +277,8 @@ export interface Store {
   readonly index: Index;
   readonly value: Value;
   readonly mask: Mask;
+  /** Nobody reads it soon: it may go to memory past the caches. */
+  readonly streams?: boolean;
 }
 
 /**
@@ -257,6 +290,44 @@ export interface Prefetch {
   readonly buffer: Buffer;
   readonly index: Index;
 }
+
+/**
+ * Tiles are 16 rows of 64 bytes in registers 0 .. 7, which each thread has for itself. One holds what
+ * was last put there; what is first put there inside a loop is not for use behind it. Rows in memory
+ * lie `stride` elements apart.
+ */
+export interface TileZero {
+  readonly kind: 'tileZero';
+  readonly tile: number;
+}
+/** Sixteen rows from element `index` on: of 16 words each, or 32 elements of a bf16 buffer. */
+export interface TileLoad {
+  readonly kind: 'tileLoad';
+  readonly tile: number;
+  readonly buffer: Buffer;
+  readonly index: Index;
+  readonly stride: number;
+}
+/** To a buffer of f32. */
+export interface TileStore {
+  readonly kind: 'tileStore';
+  readonly tile: number;
+  readonly buffer: Buffer;
+  readonly index: Index;
+  readonly stride: number;
+}
+/**
+ * sum += a b, where `sum` is [16][16] f32, `a` [16][32] bf16, and `b` [16][16][2]: row r has elements
+ * 2 r and 2 r + 1 of each column. Even and odd elements are summed apart from 0 on by fused
+ * multiply-adds, then together, then to `sum`. Subnormal operands and results are 0 with their sign.
+ */
+export interface TileDot {
+  readonly kind: 'tileDot';
+  readonly sum: number;
+  readonly a: number;
+  readonly b: number;
+}
+export type TileStatement = TileZero | TileLoad | TileStore | TileDot;
 
 export type LoopKind =
   | 'serial'
@@ -281,7 +352,7 @@ export interface Loop {
 }
 
 /** Values appear as statements where they are computed (carried values and results do not). */
-export type Statement = Value | Store | Prefetch | Loop;
+export type Statement = Value | Store | Prefetch | TileStatement | Loop;
 
 export interface Kernel {
   readonly name: string;

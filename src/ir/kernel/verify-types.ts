@@ -1,7 +1,7 @@
 import type { ByteDotValue, KernelTarget, Value, ValueDType } from './types.ts';
 
 /** What a kernel's values may be. */
-export type ValueRules = Pick<KernelTarget, 'wideByteDot'> & {
+export type ValueRules = Pick<KernelTarget, 'wideByteDot' | 'bf16'> & {
   /** Lanes of the kernel's vectors. */
   readonly lanes: number;
 };
@@ -47,6 +47,21 @@ export function typeFault(value: Value, rules: ValueRules): string | undefined {
       return expectType(value, 'i32');
     case 'byteDot':
       return byteDotFault(value, rules);
+    case 'pairs':
+      if (rules.bf16 === undefined) return 'the target has no pairs';
+      return (
+        expectType(value, 'i32') ??
+        expectLanes(value, lanes) ??
+        first([value.a, value.b], (x) => expectType(x, 'f32') ?? expectLanes(x, lanes))
+      );
+    case 'pairDot':
+      if (rules.bf16 === undefined) return 'the target has no products of pairs';
+      return (
+        expectType(value, 'f32') ??
+        same(value, value.c) ??
+        expectLanes(value, lanes) ??
+        first([value.a, value.b], (x) => expectType(x, 'i32') ?? expectLanes(x, lanes))
+      );
     case 'convert':
       return sameLanes(value, value.a);
     case 'bitcast':

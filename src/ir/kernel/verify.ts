@@ -1,4 +1,5 @@
 import { InternalError } from '../../base/errors.ts';
+import { DTYPES } from '../dtype.ts';
 import { valueDType } from './builder.ts';
 import {
   add,
@@ -13,7 +14,18 @@ import {
 } from './index-expr.ts';
 import { operandsOf } from './operands.ts';
 import { printIndex, printKernel, printStatement } from './print.ts';
-import type { Buffer, Kernel, KernelTarget, Loop, Mask, Statement, Store, Value } from './types.ts';
+import { isTileStatement, TILE_ROWS, TILES, tileRow } from './tiles.ts';
+import type {
+  Buffer,
+  Kernel,
+  KernelTarget,
+  Loop,
+  Mask,
+  Statement,
+  Store,
+  TileStatement,
+  Value,
+} from './types.ts';
 import { WASM_KERNELS } from './types.ts';
 import { isProvenBelow } from './value-range.ts';
 import { largest, smallest, unprovenAccess } from './verify-bounds.ts';
@@ -44,6 +56,8 @@ class Verifier {
   /** Ids once defined, those now out of scope too: none may return. */
   readonly #seen = new Set<number>();
   readonly #seenLoops = new Set<number>();
+  /** Tiles that hold something here. */
+  #tiles: ReadonlySet<number> = new Set();
   #current: Statement | undefined;
 
   constructor(kernel: Kernel, target: Omit<KernelTarget, 'lanes'>) {
@@ -82,7 +96,7 @@ class Verifier {
   }
 
   #prefetch(): void {
-    if (!this.#target.prefetches) this.#fail('the target has no prefetch');
+    if (!this.#target.hints) this.#fail('the target has no prefetch');
   }
 
   #block(statements: readonly Statement[], depth: number): void {
@@ -91,6 +105,7 @@ class Verifier {
       if (statement.kind === 'loop') this.#loop(statement, depth);
       else if (statement.kind === 'store') this.#store(statement);
       else if (statement.kind === 'prefetch') this.#prefetch();
+      else if (isTileStatement(statement)) this.#tile(statement);
       else {
         this.#value(statement);
         this.#define(statement, depth);
@@ -102,7 +117,8 @@ class Verifier {
     if (this.#seen.has(value.id)) this.#fail(`value ${value.id} is defined twice`);
     if (value.depth !== depth) this.#fail(`depth ${value.depth} at depth ${depth}`);
     const { lanes } = this.#kernel;
-    const fault = typeFault(value, { lanes, wideByteDot: this.#target.wideByteDot });
+    const { wideByteDot, bf16 } = this.#target;
+    const fault = typeFault(value, { lanes, wideByteDot, bf16 });
     if (fault !== undefined) this.#fail(fault);
     this.#seen.add(value.id);
     this.#values.set(value.id, value);
@@ -133,11 +149,11 @@ class Verifier {
       case 'words': {
         const { buffer, index, lanes } = value;
         this.#buffer(buffer);
-        if (buffer.dtype !== 'i8' && buffer.dtype !== 'u8') {
+        if (buffer.dtype !== 'i8' && buffer.dtype !== 'u8' && buffer.dtype !== 'bf16') {
           this.#fail(`words from a buffer of ${buffer.dtype}`);
         }
         this.#index(index);
-        this.#inside(buffer, index, 1, 4 * lanes, []);
+        this.#inside(buffer, index, 1, (4 / DTYPES[buffer.dtype].bytes) * lanes, []);
         break;
       }
       case 'checked':
@@ -169,6 +185,48 @@ class Verifier {
     this.#access(buffer, index, 1, value.lanes, mask);
   }
 
+  #tile(statement: TileStatement): void {
+    if (this.#target.bf16 !== 'tiles') this.#fail('the target has no tiles');
+    const holds = (tile: number) => {
+      if (!this.#tiles.has(tile)) this.#fail(`tile ${tile} holds nothing here`);
+    };
+    switch (statement.kind) {
+      case 'tileDot': {
+        const { sum, a, b } = statement;
+        for (const tile of [sum, a, b]) holds(tile);
+        if (a === b || sum === a || sum === b) this.#fail('a product of tiles needs three');
+        return;
+      }
+      case 'tileStore':
+        holds(statement.tile);
+        if (statement.buffer.role === 'in') this.#fail(`a store to ${statement.buffer.name}`);
+        if (statement.buffer.dtype !== 'f32') this.#fail(`a tile to ${statement.buffer.dtype}`);
+        this.#tileRows(statement.buffer, statement.index, statement.stride);
+        return;
+      case 'tileLoad':
+        this.#tileRows(statement.buffer, statement.index, statement.stride);
+        break;
+      case 'tileZero':
+        break;
+      default:
+        statement satisfies never;
+    }
+    const { tile } = statement;
+    if (!(Number.isInteger(tile) && tile >= 0 && tile < TILES)) this.#fail(`tile ${tile}`);
+    this.#tiles = new Set(this.#tiles).add(tile);
+  }
+
+  /** All rows of a tile lie in its buffer. */
+  #tileRows(buffer: Buffer, index: Index, stride: number): void {
+    this.#buffer(buffer);
+    const row = tileRow(buffer.dtype);
+    if (row === undefined) this.#fail(`a tile of ${buffer.dtype}`);
+    if (!Number.isInteger(stride) || stride < 0) this.#fail(`a stride of ${stride}`);
+    this.#index(index);
+    this.#inside(buffer, index, 1, row, []);
+    this.#inside(buffer, add(index, (TILE_ROWS - 1) * stride), 1, row, []);
+  }
+
   #buffer(buffer: Buffer): void {
     if (!this.#buffers.has(buffer)) this.#fail(`buffer ${buffer.name} is not declared`);
   }
@@ -185,7 +243,11 @@ class Verifier {
     this.#loops.set(atom.id, atom);
     const outer = this.#visible.length;
     for (const c of carried) this.#define(c.inside, depth + 1);
+    // Turns of a shared loop run on threads that have tiles of their own.
+    const tiles = this.#tiles;
+    if (loopKind === 'thread') this.#tiles = new Set();
     this.#block(loop.body, depth + 1);
+    this.#tiles = tiles;
     this.#current = loop;
     for (const { init, inside, next, result } of carried) {
       this.#use(next);

@@ -4,6 +4,7 @@ import { DTYPES } from '../../../ir/dtype.ts';
 import { blockCost } from '../../../ir/kernel/cost.ts';
 import { hasLane, type Index } from '../../../ir/kernel/index-expr.ts';
 import { sharedLoops } from '../../../ir/kernel/threads.ts';
+import { isTileStatement } from '../../../ir/kernel/tiles.ts';
 import type {
   Buffer,
   CheckedValue,
@@ -73,6 +74,7 @@ class KernelEmitter implements Emitter {
   #block(statements: readonly Statement[]): void {
     for (const statement of statements) {
       if (statement.kind === 'prefetch') throw new InternalError('wasm has no prefetch');
+      if (isTileStatement(statement)) throw new InternalError('wasm has no tiles');
       if (statement.kind === 'store') this.#store(statement);
       else if (statement.kind === 'loop') this.#loop(statement);
       else this.#define(statement);

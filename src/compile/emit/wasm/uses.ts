@@ -1,4 +1,5 @@
 import { operandsOf } from '../../../ir/kernel/operands.ts';
+import { isTileStatement } from '../../../ir/kernel/tiles.ts';
 import type { Statement, Value } from '../../../ir/kernel/types.ts';
 
 /** How often each value is used, and which need no local. */
@@ -18,7 +19,7 @@ export function countUses(body: readonly Statement[]): Uses {
       usedIn.set(value, block);
     };
     for (const statement of block) {
-      if (statement.kind === 'prefetch') continue;
+      if (statement.kind === 'prefetch' || isTileStatement(statement)) continue;
       if (statement.kind === 'store') use(statement.value);
       else if (statement.kind === 'loop') {
         for (const { init } of statement.carried) use(init);

@@ -76,6 +76,9 @@ export function emitOperation(e: Emitter, value: Value): void {
     case 'result':
     case 'checked':
       throw new InternalError(`${value.kind} has no local`);
+    case 'pairs':
+    case 'pairDot':
+      throw new InternalError(`wasm has no ${value.kind}`);
     default:
       value satisfies never;
   }

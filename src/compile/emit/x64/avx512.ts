@@ -3,7 +3,7 @@ import type { Index } from '../../../ir/kernel/index-expr.ts';
 import type { CompareFn, Value } from '../../../ir/kernel/types.ts';
 import { type Emitter, floatBits, type Isa } from './emitter.ts';
 import { laneCondition, lanesLeft } from './lane-masks.ts';
-import { general, mask as maskView, type View, type Virtual } from './machine.ts';
+import { general, mask as maskView, type Place, type View, type Virtual } from './machine.ts';
 import { extension, loadWhere } from './memory.ts';
 import { toHalves } from './small-floats.ts';
 
@@ -290,12 +290,20 @@ function compareBools(e: Emitter, to: View, fn: CompareFn, a: View, b: View): vo
   }
 }
 
+/** An operand for an instruction that cannot repeat an element of memory. */
+function repeated(e: Emitter, operand: View | Place, bits: number): View | Place {
+  if (operand.kind === 'view' || !operand.broadcast) return operand;
+  const all = e.temporary(bits);
+  e.m.writes('vbroadcastss', all, { ...operand, broadcast: false });
+  return all;
+}
+
 /** Sums of two products of bytes fit in 16 bits, as the verifier has seen. */
 function byteDotByPairs(e: Emitter, sum: View, pairs: readonly (readonly [Value, Value])[]): void {
   const { m } = e;
   for (const [a, b] of pairs) {
     const [products, words] = [e.temporary(sum.bits), e.temporary(sum.bits)];
-    m.writes('vpmaddubsw', products, e.view(b), e.operand(a));
+    m.writes('vpmaddubsw', products, e.view(b), repeated(e, e.operand(a), sum.bits));
     m.writes('vpmaddwd', words, products, { ...e.constant(0x00010001), bits: sum.bits });
     m.changes('vpaddd', sum, sum, words);
   }

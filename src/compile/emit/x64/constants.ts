@@ -1,5 +1,5 @@
 import type { X64Assembler } from '../../../asm/index.ts';
-import { type MachineBuilder, place, type View, type Virtual, vector } from './machine.ts';
+import { general, type MachineBuilder, place, type View, type Virtual, vector } from './machine.ts';
 
 /**
  * Vectors of constants. Each is kept once behind the code, and gets a register once for each of the
@@ -32,6 +32,15 @@ export class Constants {
       return made;
     });
     return vector(register, bits);
+  }
+
+  /** A general register that holds a number. */
+  number(value: number): Virtual {
+    return this.early(`number ${value}`, () => {
+      const register = this.#m.virtual('general');
+      this.#m.writes('mov', general(register), value);
+      return register;
+    });
   }
 
   /** Something that is made once for all of the outermost loop at hand. */

@@ -49,6 +49,8 @@ export interface Emitter {
   constant(bits: number): View;
   /** A vector of any content, as long as the widest. */
   table(words: readonly number[]): View;
+  /** A general register that holds a constant. */
+  number(value: number): Virtual;
   /** A register that holds an index. */
   index(index: Index): Virtual;
   address(buffer: Buffer, index: Index, options?: PlaceOptions): Place;

@@ -3,6 +3,7 @@ import { DTYPES } from '../../../ir/dtype.ts';
 import { blockCost } from '../../../ir/kernel/cost.ts';
 import { hasLane, type Index } from '../../../ir/kernel/index-expr.ts';
 import { sharedLoops } from '../../../ir/kernel/threads.ts';
+import { isTileStatement } from '../../../ir/kernel/tiles.ts';
 import type {
   Buffer,
   CheckedValue,
@@ -33,6 +34,7 @@ import {
 } from './machine.ts';
 import { emitLoad, emitStore, loadOperand } from './memory.ts';
 import { ValueRegisters } from './value-registers.ts';
+import { beginTiles, emitTile, endTiles, usesTiles } from './tiles.ts';
 import { emitOperation } from './values.ts';
 import { writeFunction } from './write.ts';
 
@@ -51,6 +53,9 @@ const PIECES = 4;
 const LEAST_PIECE = 4000;
 /** Loops begin at multiples of so many bytes: a line of the decoded instructions. */
 const LOOP_ALIGNMENT = 32;
+/** Buffers of so many bytes come from memory rather than from caches. */
+const FAR_BYTES = 2 ** 22;
+const PAGE = 4096;
 /** Constants of instructions are smaller. */
 const IMMEDIATE = 2 ** 31;
 
@@ -83,7 +88,12 @@ class KernelEmitter implements Emitter {
   }
 
   emit(): void {
+    const tiles = usesTiles(this.#kernel.body);
+    if (tiles) beginTiles(this);
     this.#block(this.#kernel.body);
+    if (tiles) endTiles(this);
+    // What went past the caches is there before anybody is told.
+    if (streams(this.#kernel.body)) this.m.reads('sfence');
     const { bits, registers } = this.isa;
     writeFunction(this.a, this.m, { vectors: registers, bits });
   }
@@ -101,6 +111,7 @@ class KernelEmitter implements Emitter {
       else if (statement.kind === 'prefetch') {
         this.m.reads('prefetcht0', this.address(statement.buffer, statement.index));
       } else if (statement.kind === 'loop') this.#loop(statement);
+      else if (isTileStatement(statement)) emitTile(this, statement);
       else this.#define(statement);
     }
   }
@@ -168,6 +179,23 @@ class KernelEmitter implements Emitter {
 
   table(words: readonly number[]): View {
     return this.#constants.table(words);
+  }
+
+  number(value: number): Virtual {
+    return this.#constants.number(value);
+  }
+
+  /**
+   * Asks for what an innermost loop will read a page later: processors stop looking ahead where a page
+   * ends, and a row's second pass would otherwise leave memory idle.
+   */
+  #askAhead(moving: readonly { pointer: Pointer; register: Virtual; bytes: number }[]): void {
+    for (const { pointer, register, bytes } of moving) {
+      const { role, size, dtype } = pointer.buffer;
+      if (role !== 'in' || bytes !== this.isa.bits / 8) continue;
+      if (size * DTYPES[dtype].bytes < FAR_BYTES) continue;
+      this.m.reads('prefetcht0', place(register, PAGE));
+    }
   }
 
   index(index: Index): Virtual {
@@ -330,6 +358,7 @@ class KernelEmitter implements Emitter {
       m.bind(top, LOOP_ALIGNMENT);
       this.#block(loop.body);
       carry();
+      if (!loop.body.some((s) => s.kind === 'loop')) this.#askAhead(moving);
       for (const { register, bytes } of moving) m.changes('add', general(register), bytes);
       m.changes('add', general(counter), 1);
       m.reads('cmp', general(counter), typeof end === 'number' ? end : general(end));
@@ -338,4 +367,8 @@ class KernelEmitter implements Emitter {
     const known = new Map(moving.map((p) => [p.pointer.key, p.register]));
     m.inLoop(() => this.#indices.inside(turn, known));
   }
+}
+
+function streams(block: readonly Statement[]): boolean {
+  return block.some((s) => (s.kind === 'loop' ? streams(s.body) : s.kind === 'store' && s.streams));
 }

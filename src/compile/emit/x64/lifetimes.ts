@@ -1,4 +1,5 @@
 import { operandsOf } from '../../../ir/kernel/operands.ts';
+import { isTileStatement } from '../../../ir/kernel/tiles.ts';
 import type { Carried, Loop, Statement, Value } from '../../../ir/kernel/types.ts';
 
 /** Where values are needed for the last time, and what follows from it. */
@@ -70,7 +71,7 @@ class LifetimeFinder implements Lifetimes {
     for (const statement of block) {
       const position = ++this.#next;
       this.#positions.set(statement, position);
-      if (statement.kind === 'prefetch') continue;
+      if (statement.kind === 'prefetch' || isTileStatement(statement)) continue;
       if (statement.kind === 'store') this.#use(statement.value, loops, position);
       else if (statement.kind === 'loop') this.#loop(statement, loops, position);
       else {
@@ -103,7 +104,7 @@ class LifetimeFinder implements Lifetimes {
     const open = new Set<Value>();
     for (const statement of block) {
       if (statement.kind === 'prefetch') continue;
-      if (statement.kind === 'store' || statement.kind === 'loop') {
+      if (statement.kind === 'store' || statement.kind === 'loop' || isTileStatement(statement)) {
         open.clear();
         continue;
       }

@@ -1,4 +1,4 @@
-import type { Label, MaskReg, Mem, Mnemonic, Vec } from '../../../asm/index.ts';
+import type { Label, MaskReg, Mem, Mnemonic, Tile, Vec } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
 
 /**
@@ -44,7 +44,7 @@ export interface Place {
   readonly bits: Mem['bits'];
 }
 
-export type MachineOperand = View | Place | number | MaskReg;
+export type MachineOperand = View | Place | number | MaskReg | Tile;
 
 /** What an instruction does to its first operand. */
 export type Effect = 'writes' | 'changes' | 'reads';
@@ -220,7 +220,7 @@ export function isView(operand: MachineOperand): operand is View {
 
 /** Calls `visit` for each virtual register that an operand needs to be read, or written if it is one. */
 export function eachVirtual(operand: MachineOperand, visit: (v: Virtual) => void): void {
-  if (typeof operand === 'number' || operand.kind === 'k') return;
+  if (typeof operand === 'number' || operand.kind === 'k' || operand.kind === 'tmm') return;
   if (operand.kind === 'view') {
     visit(operand.register);
     return;

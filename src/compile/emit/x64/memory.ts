@@ -210,7 +210,8 @@ export function emitStore(e: Emitter, store: Store): void {
     return;
   }
   if (isWord(buffer)) {
-    m.reads(value.lanes === 1 ? 'vmovss' : 'vmovups', e.address(buffer, index), e.view(value));
+    const name = value.lanes === 1 ? 'vmovss' : isStreamed(e, store) ? 'vmovntps' : 'vmovups';
+    m.reads(name, e.address(buffer, index), e.view(value));
     return;
   }
   const bytes = DTYPES[dtype].bytes === 1 ? 1 : 2;
@@ -224,6 +225,16 @@ export function emitStore(e: Emitter, store: Store): void {
   const packed =
     dtype === 'f16' ? toHalves(e, e.view(value)) : e.isa.packed(e, elementBits(e, store), bytes);
   e.isa.storePacked(e, packed, value.lanes, bytes, e.address(buffer, index));
+}
+
+/**
+ * Whether a vector may go past the caches: it fills a whole line, so that the processor need not read
+ * what it will write over. Buffers begin at multiples of a line.
+ */
+function isStreamed(e: Emitter, { streams, index, value }: Store): boolean {
+  const whole = (x: number) => x % value.lanes === 0;
+  const isLine = value.lanes * 32 === e.isa.bits && whole(index.constant);
+  return streams === true && isLine && index.terms.every((t) => whole(t.coefficient));
 }
 
 /** What memory will hold of each lane, in its low bits. */

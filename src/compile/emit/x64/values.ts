@@ -10,6 +10,7 @@ import type {
   Value,
 } from '../../../ir/kernel/types.ts';
 import { bitsOf, type Emitter, floatBits, refuseDoubles } from './emitter.ts';
+import { emitPairs } from './pairs.ts';
 import { emitFloatRemainder } from './float-remainder.ts';
 import { general, type Place, place, type View, vector } from './machine.ts';
 
@@ -50,6 +51,15 @@ export function emitOperation(e: Emitter, value: Value): void {
     case 'byteDot':
       emitByteDot(e, value);
       return;
+    case 'pairs':
+      emitPairs(e, value);
+      return;
+    case 'pairDot': {
+      const [a, b] = memoryLast(e, value.a, value.b, true);
+      const to = e.changed(value, value.c, [value.a, value.b]);
+      m.changes('vdpbf16ps', to, a, b);
+      return;
+    }
     case 'convert':
       emitConvert(e, value);
       return;

@@ -170,7 +170,7 @@ class Writer {
   #source(item: Instruction, operand: MachineOperand, i: number): Operand {
     if (typeof operand === 'number') return operand;
     if (isPlace(operand)) return this.#place(operand);
-    if (operand.kind === 'k') return operand;
+    if (operand.kind === 'k' || operand.kind === 'tmm') return operand;
     const folds = this.#isSpilled(operand) && i > 0 && foldsMemory(item, i);
     return folds ? this.#memoryOf(operand) : this.#read(operand);
   }
@@ -278,7 +278,7 @@ function isCopyToItself(name: Mnemonic, [to, from]: readonly Operand[]): boolean
 
 /** Instructions whose last operand may lie in memory, as long as the vector is. */
 const FOLDING =
-  /^(vadd|vsub|vmul|vdiv|vmin|vmax|vf[n]?m(add|sub))\w*ps$|^(vand|vandn|vor|vxor|vsqrt)ps$|^vp(add|sub)[bwd]$|^vpmulld$|^vp(and|or|xor)d?$|^vpm(in|ax)[su]d$|^vpdpbusd(_vex)?$|^vcvtdq2ps$/;
+  /^(vadd|vsub|vmul|vdiv|vmin|vmax|vf[n]?m(add|sub))\w*ps$|^(vand|vandn|vor|vxor|vsqrt)ps$|^vp(add|sub)[bwd]$|^vpmulld$|^vp(and|or|xor)d?$|^vpm(in|ax)[su]d$|^vpdpbusd(_vex)?$|^vdpbf16ps$|^vcvtdq2ps$/;
 const folding = new Map<Mnemonic, boolean>();
 
 function foldsMemory({ name, operands, mask }: Instruction, i: number): boolean {
