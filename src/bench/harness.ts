@@ -18,6 +18,8 @@ export interface Timing {
   readonly clock: Clock;
 }
 
+const SETTLE_MS = 30;
+
 export const DEFAULT_TIMING: Timing = {
   warmSeconds: 1.5,
   sampleSeconds: 0.1,
@@ -60,10 +62,16 @@ export async function race(
   }
   for (let round = 0; round < timing.rounds; round++) {
     for (const { contestant, count, seconds } of entries) {
+      if (entries.length > 1) await settle();
       seconds.push((await contestant.run(count, timing.clock)) / count);
     }
   }
   return new Map(entries.map(({ contestant, seconds }) => [contestant.name, seconds]));
+}
+
+/** Threads of the one before may go on spinning for a while: they are left to fall asleep. */
+function settle(): Promise<void> {
+  return new Promise((done) => setTimeout(done, SETTLE_MS));
 }
 
 /** Runs until warm; returns how many runs make a sample. */

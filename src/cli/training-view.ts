@@ -107,7 +107,8 @@ class Lines implements TrainingView {
 }
 
 function describe(progress: TrainingProgress, validationLoss: number | undefined): string {
-  const { step, steps, loss, lr, gradNorm, tokensPerSecond, etaSeconds, gflops } = progress;
+  const { step, steps, loss, lr, gradNorm, lossScale } = progress;
+  const { tokensPerSecond, etaSeconds, gflops } = progress;
   // A narrow terminal cuts the end: what is looked at most comes first.
   return [
     `step ${step}/${steps}`,
@@ -116,7 +117,8 @@ function describe(progress: TrainingProgress, validationLoss: number | undefined
     `${Math.round(tokensPerSecond)} tok/s`,
     `ETA ${clock(etaSeconds)}`,
     `lr ${lr.toPrecision(2)}`,
-    `grad ${gradNorm.toPrecision(2)}`,
+    `grad ${Number.isFinite(gradNorm) ? gradNorm.toPrecision(2) : '–'}`,
+    ...(lossScale === undefined ? [] : [`scale ${lossScale}`]),
     ...(gflops === undefined ? [] : [`${gflops.toPrecision(3)} GFLOP/s`]),
     `${Math.ceil(progress.memoryBytes / 2 ** 20)} MiB`,
   ].join('  ');

@@ -32,8 +32,15 @@ export interface Device {
   readonly name: DeviceName;
   /** What the compiler makes for this device. */
   readonly target: Target;
+  /** Long programs run beside the calling thread, which stays free meanwhile. */
+  readonly runsAside: boolean;
   /** Bytes of all allocations that are not freed. */
   readonly liveBytes: number;
+  /**
+   * Bytes that all allocations together can have, by what is known now; Infinity where nothing is.
+   * Asking may take some milliseconds.
+   */
+  readonly capacity: number;
   /** @throws RangeError when memory is exhausted */
   allocate(bytes: number): Allocation;
   free(allocation: Allocation): void;

@@ -65,7 +65,7 @@ export class ModelRunner {
     this.#slots = slots;
     const { device, layers } = cacheShape(model);
     this.#device = device;
-    this.#largest = runsOnMainThread(device) ? MAIN_THREAD_PIECE : PIECES[0].size;
+    this.#largest = device.runsAside ? PIECES[0].size : MAIN_THREAD_PIECE;
     this.#cache = new SlotCache({ layers, slots, capacity: context, device });
     this.#weights = this.#heldWeights();
     this.#step = jit((plan: Tensor, time: number) => {
@@ -178,10 +178,6 @@ export class ModelRunner {
     this.#clear.dispose();
     this.#cache.dispose();
   }
-}
-
-function runsOnMainThread({ target }: Device): boolean {
-  return target.kind !== 'wasm' || target.threads === 1;
 }
 
 /** What a model's caches are like, from the smallest ones it makes. */

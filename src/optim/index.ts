@@ -6,7 +6,7 @@ export { Adamax, type AdamaxSettings } from './adamax.ts';
 export { AdamW, type AdamWOptions } from './adamw.ts';
 export { clipByGlobalNorm, clipByParameterNorm, clipByValue, globalNorm } from './clip.ts';
 export { CombinedOptimizer, type Part } from './combined.ts';
-export { GradScaler, type GradScalerOptions } from './grad-scaler.ts';
+export { GradScaler, type GradScalerOptions, type ScaledOptimizer } from './grad-scaler.ts';
 export { Lion, type LionSettings } from './lion.ts';
 export { makeOptimizer, OPTIMIZER_NAMES, type OptimizerSpec } from './make.ts';
 export { Muon, type MuonSettings } from './muon.ts';

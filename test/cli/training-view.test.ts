@@ -47,6 +47,13 @@ describe('the view of a training', () => {
     for (const code of ['\r', '\u001b']) expect(out.written.join('')).not.toContain(code);
   });
 
+  test('shows the scale of a loss, and no norm where gradients were not finite', () => {
+    const out = terminal({ isTTY: true, columns: 160 });
+    const gradNorm = Number.POSITIVE_INFINITY;
+    trainingView(false, out).update(at(100, { gradNorm, lossScale: 32768, skippedSteps: 1 }));
+    expect(out.written[0]).toContain('lr 0.0025  grad –  scale 32768  4.32 GFLOP/s');
+  });
+
   test('is an object for each step as JSON', () => {
     const out = terminal();
     trainingView(true, out).update(at(7));

@@ -5,6 +5,7 @@ import * as g from '../../src/ir/graph/build.ts';
 import type { Node } from '../../src/ir/graph/types.ts';
 import { kernelCost } from '../../src/ir/kernel/cost.ts';
 import { concat, type DeviceName, jit, type Tensor, tensor } from '../../src/tensor/index.ts';
+import { COMPILED_DEVICES } from '../support/device-names.ts';
 import { numbers } from '../support/run-graph.ts';
 
 /** Parts of different sizes along an axis, with values whose bits are easily lost. */
@@ -43,17 +44,18 @@ const parted = (node: Node, hasBuffer = (n: Node): boolean => n.op === 'buffer')
   concatParts(node, hasBuffer);
 
 describe('a concatenation', () => {
-  test.each(
-    [0, 1, 2].flatMap((axis) => (['wasm', 'interpret-kernels'] as const).map((d) => ({ axis, d }))),
-  )('along axis $axis on $d keeps every bit', async ({ axis, d }) => {
-    for (const step of [joined(axis), summed(axis)]) {
-      const want = await (await step(...parts(axis, 'interpret'))).data();
-      step.dispose();
-      const got = await (await step(...parts(axis, d))).data();
-      expect(got.some((v) => Object.is(v, -0))).toBe(want.some((v) => Object.is(v, -0)));
-      expect(got).toEqual(want);
-    }
-  });
+  test.each([0, 1, 2].flatMap((axis) => COMPILED_DEVICES.map((d) => ({ axis, d }))))(
+    'along axis $axis on $d keeps every bit',
+    async ({ axis, d }) => {
+      for (const step of [joined(axis), summed(axis)]) {
+        const want = await (await step(...parts(axis, 'interpret'))).data();
+        step.dispose();
+        const got = await (await step(...parts(axis, d))).data();
+        expect(got.some((v) => Object.is(v, -0))).toBe(want.some((v) => Object.is(v, -0)));
+        expect(got).toEqual(want);
+      }
+    },
+  );
 
   test('costs its own size, however many the parts', () => {
     const costOf = (count: number) => {

@@ -7,6 +7,7 @@ import * as g from '../../src/ir/graph/build.ts';
 import { gradientGraph } from '../../src/ir/graph/gradient.ts';
 import { graphKey } from '../../src/ir/graph/print.ts';
 import type { Node } from '../../src/ir/graph/types.ts';
+import { COMPILED_DEVICES } from '../support/device-names.ts';
 import { firstDifference, numbers, runGraph } from '../support/run-graph.ts';
 
 const x = g.bufferNode('f32', [16, 64], 'x');
@@ -101,7 +102,7 @@ describe('schedule', () => {
     expect(program.steps.filter((s) => s.label.startsWith('dot'))).toHaveLength(3);
     const bare = g.binary('add', product(first), first);
     const data = [numbers(1, 16 * 64), numbers(2, 64 * 64)];
-    for (const name of ['interpret-kernels', 'wasm'] as const) {
+    for (const name of COMPILED_DEVICES) {
       const [got] = await runGraph(device(name), [sum], [x, w], data);
       const [expected] = await runGraph(device(name), [bare], [x, w], data);
       expect(firstDifference(got, expected)).toBe(-1);
@@ -123,7 +124,7 @@ describe('schedule', () => {
     const data = [numbers(1, 16 * 64).map((v) => v / 8), numbers(2, 16)];
     const [expected] = await runGraph(device('interpret'), [dx], [x, w], data);
     expect(Math.max(...expected.map(Math.abs))).toBeGreaterThan(0.01);
-    for (const name of ['interpret-kernels', 'wasm'] as const) {
+    for (const name of COMPILED_DEVICES) {
       const [got] = await runGraph(device(name), [dx], [x, w], data);
       expected.forEach((v, i) => {
         expect(got[i]).toBeCloseTo(v, 5);

@@ -14,10 +14,7 @@ import { runOnWasm } from '../support/run-kernel.ts';
 function isForWasm(kernel: Kernel): boolean {
   const supported = (s: Statement): boolean => {
     if (s.kind === 'loop') return s.body.every(supported);
-    return (
-      !('dtype' in s) ||
-      (s.dtype !== 'f64' && !(s.kind === 'fma' && s.lanes === 1))
-    );
+    return !('dtype' in s) || (s.dtype !== 'f64' && !(s.kind === 'fma' && s.lanes === 1));
   };
   const types = [...kernel.buffers, ...kernel.locals].map((b) => b.dtype);
   return !types.includes('f64') && kernel.body.every(supported);

@@ -21,9 +21,7 @@ import { programOf } from '../support/run-kernel.ts';
 
 function usesF64(kernel: Kernel): boolean {
   const uses = (s: Statement): boolean =>
-    s.kind === 'loop'
-      ? s.body.some(uses)
-      : 'dtype' in s && s.dtype === 'f64';
+    s.kind === 'loop' ? s.body.some(uses) : 'dtype' in s && s.dtype === 'f64';
   return (
     [...kernel.buffers, ...kernel.locals].some((b) => b.dtype === 'f64') || kernel.body.some(uses)
   );

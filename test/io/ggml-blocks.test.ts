@@ -8,11 +8,12 @@ import {
 } from '../../src/io/index.ts';
 import { dequantize } from '../../src/tensor/functions/index.ts';
 import { tensor } from '../../src/tensor/tensor.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 import { describeWithFixtures, readJson, readSafetensors } from '../support/fixtures.ts';
 import { difference } from '../support/stored.ts';
 
 const TYPES: readonly GgmlBlockType[] = ['Q4_0', 'Q8_0'];
-const NAMES = ['interpret', 'interpret-kernels', 'wasm'] as const;
+const NAMES = DEVICE_NAMES;
 
 describeWithFixtures('blocks as ggml has them', (folder) => {
   interface Type {

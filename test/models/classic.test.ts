@@ -5,11 +5,12 @@ import { Conv2d, Flatten, Linear, MaxPool2d, Module } from '../../src/nn/index.t
 import { SGD } from '../../src/optim/index.ts';
 import { crossEntropy } from '../../src/tensor/functions/index.ts';
 import { type DeviceName, jit, type Tensor, tensor, valueAndGrad } from '../../src/tensor/index.ts';
+import { MACHINE_DEVICES } from '../support/device-names.ts';
 import { describeWithFixtures, readJson, readSafetensors } from '../support/fixtures.ts';
 import { ROOT } from '../support/source-tree.ts';
 import { agrees, difference, type Stored } from '../support/stored.ts';
 
-const DEVICES: readonly DeviceName[] = ['interpret', 'wasm'];
+const DEVICES: readonly DeviceName[] = ['interpret', ...MACHINE_DEVICES];
 
 interface Case {
   readonly name: string;

@@ -21,9 +21,10 @@ import {
   type Var,
   variable,
 } from '../../src/tensor/index.ts';
+import { MACHINE_DEVICES } from '../support/device-names.ts';
 import { difference } from '../support/stored.ts';
 
-const DEVICES: readonly DeviceName[] = ['interpret', 'wasm'];
+const DEVICES: readonly DeviceName[] = ['interpret', ...MACHINE_DEVICES];
 const near = { rtol: 1e-4, atol: 1e-5 };
 
 const layer = (options: MultiheadAttentionOptions, device: DeviceName) => {
@@ -129,20 +130,21 @@ describe('attention', () => {
   });
 
   test('names what does not go together', () => {
-    const x = ones([1, 2, 12]);
+    const device = 'wasm';
+    const x = ones([1, 2, 12], { device });
     const cache = { attend: (q: Tensor) => q };
-    const rotary = layer({ heads: 2, rope: {} }, 'wasm');
+    const rotary = layer({ heads: 2, rope: {} }, device);
     expect(() => rotary.forward(x, { context: x })).toThrow(/rope is set and a context given/);
     expect(() => rotary.forward(x, { cache })).toThrow(/a cache is given without positions/);
-    const falling = layer({ heads: 2, alibi: true }, 'wasm');
+    const falling = layer({ heads: 2, alibi: true }, device);
     expect(() => falling.forward(x, { cache })).toThrow(/alibi and a cache do not go together/);
-    expect(() => layer({ heads: 4, kvHeads: 3 }, 'wasm')).toThrow(/kvHeads is 3.*divisor of 4/);
-    expect(() => layer({ heads: 5 }, 'wasm')).toThrow(/headSize is 2.4/);
-    expect(() => layer({ heads: 2 }, 'wasm').forward(ones([2, 12]))).toThrow(
+    expect(() => layer({ heads: 4, kvHeads: 3 }, device)).toThrow(/kvHeads is 3.*divisor of 4/);
+    expect(() => layer({ heads: 5 }, device)).toThrow(/headSize is 2.4/);
+    expect(() => layer({ heads: 2 }, device).forward(ones([2, 12], { device }))).toThrow(
       /\[batch, time, size\]/,
     );
-    const encoder = new TransformerEncoderLayer(12, { heads: 2, hidden: 8 });
-    expect(() => encoder.forward(x, { padding: ones([1, 3]) })).toThrow(
+    const encoder = new TransformerEncoderLayer(12, { heads: 2, hidden: 8, device });
+    expect(() => encoder.forward(x, { padding: ones([1, 3], { device }) })).toThrow(
       /padding is .*bool\[1, 2\]/,
     );
   });

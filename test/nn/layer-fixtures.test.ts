@@ -13,6 +13,7 @@ import {
   TransformerEncoderLayer,
 } from '../../src/nn/index.ts';
 import { type DeviceName, grad, jit, type Tensor, tensor } from '../../src/tensor/index.ts';
+import { MACHINE_DEVICES } from '../support/device-names.ts';
 import { describeWithFixtures, readJson, readSafetensors } from '../support/fixtures.ts';
 import { difference, type Stored } from '../support/stored.ts';
 
@@ -178,7 +179,7 @@ describeWithFixtures('layers', (folder) => {
   const tensors = readSafetensors(folder, 'optim', 'layers.safetensors');
 
   test.each(
-    (['interpret', 'wasm'] as const).flatMap((device) =>
+    (['interpret', ...MACHINE_DEVICES] as const).flatMap((device) =>
       layers.map((layer) => ({ device, layer, name: layer.name })),
     ),
   )('$name on $device', async ({ device, layer }) => {

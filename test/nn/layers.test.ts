@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import * as nn from '../../src/nn/index.ts';
 import * as F from '../../src/tensor/functions/index.ts';
 import { type DeviceName, jit, ones, random, type Tensor, tensor } from '../../src/tensor/index.ts';
+import { MACHINE_DEVICES } from '../support/device-names.ts';
 
-const DEVICES: readonly DeviceName[] = ['interpret', 'wasm'];
+const DEVICES: readonly DeviceName[] = ['interpret', ...MACHINE_DEVICES];
 
 /** Both compute the same, to the last bit. */
 async function same(got: Tensor, want: Tensor): Promise<void> {

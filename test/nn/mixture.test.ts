@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import { MixtureOfExperts, type MixtureOfExpertsOptions } from '../../src/nn/index.ts';
 import { type DeviceName, grad, jit, random, type Tensor, tensor } from '../../src/tensor/index.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 import { difference } from '../support/stored.ts';
 
-const DEVICES: readonly DeviceName[] = ['interpret', 'interpret-kernels', 'wasm'];
+const DEVICES: readonly DeviceName[] = DEVICE_NAMES;
 const near = { rtol: 1e-4, atol: 1e-6 };
 
 function mixture(options: Partial<MixtureOfExpertsOptions>, device: DeviceName) {

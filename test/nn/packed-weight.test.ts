@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { PackedWeight } from '../../src/nn/index.ts';
 import { dequantize, quantize, quantScheme } from '../../src/tensor/functions/index.ts';
 import { scope, type Tensor, tensor, valueAndGrad, vmap } from '../../src/tensor/index.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 import { numbers } from '../support/run-graph.ts';
 
-const NAMES = ['interpret', 'interpret-kernels', 'wasm'] as const;
+const NAMES = DEVICE_NAMES;
 const SCHEMES = ['int8-g32', 'int8-row', 'int4-g32', 'int4-g128'] as const;
 const [ROWS, COLUMNS] = [7, 256];
 

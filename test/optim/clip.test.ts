@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { device } from '../../src/device/index.ts';
 import { clipByGlobalNorm, clipByParameterNorm, clipByValue } from '../../src/optim/index.ts';
 import { realize, type Tensor, tensor } from '../../src/tensor/index.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 import { describeWithFixtures, readJson, readSafetensors } from '../support/fixtures.ts';
 import { agrees, difference, type Stored } from '../support/stored.ts';
 
@@ -26,7 +27,7 @@ describeWithFixtures('clipping as torch does it', (folder) => {
   );
   const tensors = readSafetensors(folder, 'optim', 'clip.safetensors');
 
-  for (const name of ['interpret', 'interpret-kernels', 'wasm'] as const) {
+  for (const name of DEVICE_NAMES) {
     test.each(file.cases)(`${name}: $name`, async (c) => {
       const stored = (which: string, i: number) => tensors.get(`${c.name}/${which}${i}`) as Stored;
       const grads = new Map(

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { device } from '../../src/device/index.ts';
 import { AdamW, GradScaler, SGD } from '../../src/optim/index.ts';
 import { jit, Parameter, type Tensor, tensor } from '../../src/tensor/index.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 import { describeWithFixtures, readJson } from '../support/fixtures.ts';
 
 type Numbers = readonly (number | 'inf' | '-inf' | 'nan')[];
@@ -32,7 +33,7 @@ const numbers = (list: Numbers) =>
 describeWithFixtures('the loss scaler as torch has it', (folder) => {
   const { runs } = readJson<{ runs: readonly Run[] }>(folder, 'optim', 'grad_scaler.json');
 
-  for (const name of ['interpret', 'interpret-kernels', 'wasm'] as const) {
+  for (const name of DEVICE_NAMES) {
     for (const jitted of [true, false]) {
       test.each(runs)(`${name}, ${jitted ? 'in a jitted step' : 'eager'}: $name`, async (run) => {
         const on = { device: device(name) };

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { device } from '../../src/device/index.ts';
 import { makeOptimizer, type Optimizer, type OptimizerSpec } from '../../src/optim/index.ts';
 import { jit, Parameter, type Tensor, tensor } from '../../src/tensor/index.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 import { describeWithFixtures, readJson, readSafetensors } from '../support/fixtures.ts';
 import { difference, type Stored } from '../support/stored.ts';
 
@@ -50,7 +51,7 @@ describeWithFixtures('optimisers as torch has them', (folder) => {
 
   test('all runs are there', () => expect(runs.length).toBe(count));
 
-  for (const name of ['interpret', 'interpret-kernels', 'wasm'] as const) {
+  for (const name of DEVICE_NAMES) {
     describe(name, () => {
       for (const run of runs) {
         test(run.name, async () => {

@@ -40,7 +40,9 @@ export function nativeTargets(): readonly NativeTarget[] {
 export class GuardedDevice implements Device {
   readonly name = 'native';
   readonly target: NativeTarget;
+  readonly runsAside = false;
   readonly liveBytes = 0;
+  readonly capacity = Number.POSITIVE_INFINITY;
   readonly #memory = new GuardedMemory(nativeRuntime().system);
   /** Where arrays lie from now on. */
   edge: Edge = 'end';

@@ -16,6 +16,7 @@ import {
   valueAndGrad,
   vmap,
 } from '../../src/tensor/index.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 import { readJson } from '../support/fixtures.ts';
 import { ROOT } from '../support/source-tree.ts';
 
@@ -63,7 +64,7 @@ async function distance(found: Tensor, { shape, data }: Listed): Promise<number>
 const STEP = { f32: 2 ** -23, bf16: 2 ** -8, f16: 2 ** -11 };
 
 describe('products as torch.autocast has them', () => {
-  for (const name of ['interpret', 'interpret-kernels', 'wasm'] as const) {
+  for (const name of DEVICE_NAMES) {
     test.each(cases)(`${name}: $case in $precision`, async ({ precision, ...given }) => {
       const make = ({ data, shape }: Listed) =>
         tensor(Float32Array.from(data), { shape, device: name });
@@ -324,7 +325,7 @@ describe('autocast', () => {
   });
 });
 
-const NAMES: readonly DeviceName[] = ['interpret', 'interpret-kernels', 'wasm'];
+const NAMES: readonly DeviceName[] = DEVICE_NAMES;
 
 test('devices agree on a product in 16 bits', async () => {
   random.seed(4);

@@ -15,6 +15,7 @@ import {
 } from '../../src/tensor/index.ts';
 import { Lazy } from '../../src/tensor/lazy.ts';
 import { values } from '../support/derivatives.ts';
+import { COMPILED_DEVICES } from '../support/device-names.ts';
 
 const [ROWS, WIDTH, INNER] = [64, 32, 128];
 type Wrap = <A extends unknown[], T>(f: (...args: A) => T) => (...args: A) => T;
@@ -75,7 +76,7 @@ describe('checkpoint', () => {
     expect(dots(checkpoint)).toBe(dots(plain) + 6);
   });
 
-  it.each(['interpret-kernels', 'wasm'] as const)('trains with the same bits on %s', async (on) => {
+  it.each(COMPILED_DEVICES)('trains with the same bits on %s', async (on) => {
     const train = async (wrap: Wrap) => {
       random.seed(5);
       const sizes = { device: on };

@@ -13,6 +13,7 @@ import {
   vmap,
 } from '../../src/tensor/index.ts';
 import { values } from '../support/derivatives.ts';
+import { MACHINE_DEVICES } from '../support/device-names.ts';
 
 const roundThrough = customGradient(
   (x: Tensor) => x.round(),
@@ -35,7 +36,7 @@ const tenfold = customGradient(
   },
 );
 
-describe.each(['interpret', 'wasm'] as const)('customGradient on %s', (device) => {
+describe.each(['interpret', ...MACHINE_DEVICES] as const)('customGradient on %s', (device) => {
   const x = tensor([0.4, 1.7, -2.2], { device });
 
   it('takes its gradient from the given function', async () => {

@@ -5,8 +5,9 @@ import * as F from '../../src/tensor/functions/index.ts';
 import { vjp } from '../../src/tensor/grad.ts';
 import { bind, jit } from '../../src/tensor/jit.ts';
 import { arange, ones, type Tensor, tensor } from '../../src/tensor/tensor.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 
-const DEVICES: readonly DeviceName[] = ['interpret', 'interpret-kernels', 'wasm'];
+const DEVICES: readonly DeviceName[] = DEVICE_NAMES;
 
 /** Numbers that look random. */
 function numbers(shape: readonly number[], device: DeviceName, seed = 1): Tensor {

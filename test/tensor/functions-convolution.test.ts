@@ -16,6 +16,7 @@ import {
 } from '../../src/tensor/functions/index.ts';
 import { vjp } from '../../src/tensor/grad.ts';
 import { ones, type Tensor, tensor, zeros } from '../../src/tensor/tensor.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 import { type ConvolutionCase, eachProduct, resultOf } from '../support/naive-convolution.ts';
 import { numbers } from '../support/run-graph.ts';
 
@@ -110,7 +111,7 @@ async function check(c: ConvolutionCase, seed: number, name: DeviceName): Promis
 }
 
 describe('convolution', () => {
-  it.each(['wasm', 'interpret-kernels', 'interpret'] as const)(
+  it.each(DEVICE_NAMES)(
     'is what its loops say, on %s, forward and backward',
     async (name) => {
       await fc.assert(

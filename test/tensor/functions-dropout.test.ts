@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { dropout } from '../../src/tensor/functions/index.ts';
 import { grad, jit, ones, random, type Tensor } from '../../src/tensor/index.ts';
+import { MACHINE_DEVICES } from '../support/device-names.ts';
 
-describe.each(['interpret', 'wasm'] as const)('dropout on %s', (device) => {
+describe.each(['interpret', ...MACHINE_DEVICES] as const)('dropout on %s', (device) => {
   it('drops about p of the elements and keeps the expectation', async () => {
     const generator = new random.Generator(3);
     const x = ones([100, 100], { device });

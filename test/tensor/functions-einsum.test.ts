@@ -2,8 +2,9 @@ import { describe, expect, test } from 'vitest';
 import type { DeviceName } from '../../src/device/index.ts';
 import { einsum } from '../../src/tensor/functions/index.ts';
 import { type Tensor, tensor } from '../../src/tensor/tensor.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 
-const DEVICES: readonly DeviceName[] = ['interpret', 'interpret-kernels', 'wasm'];
+const DEVICES: readonly DeviceName[] = DEVICE_NAMES;
 const SIZES: Readonly<Record<string, number>> = { a: 2, b: 3, c: 4, d: 1, e: 5 };
 
 /** Small whole numbers: sums of products are exact in any order. */

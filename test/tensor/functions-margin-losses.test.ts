@@ -2,11 +2,12 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import * as F from '../../src/tensor/functions/index.ts';
 import { type DeviceName, jit, ones, type Tensor, tensor, vjp } from '../../src/tensor/index.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 import { readJson } from '../support/fixtures.ts';
 import { ROOT } from '../support/source-tree.ts';
 import { difference } from '../support/stored.ts';
 
-const DEVICES: readonly DeviceName[] = ['interpret', 'interpret-kernels', 'wasm'];
+const DEVICES: readonly DeviceName[] = DEVICE_NAMES;
 
 type Values = number | readonly Values[];
 

@@ -3,8 +3,9 @@ import type { DeviceName } from '../../src/device/index.ts';
 import { decodeFloat } from '../../src/ir/float-formats.ts';
 import * as F from '../../src/tensor/functions/index.ts';
 import { ones, tensor, zeros } from '../../src/tensor/tensor.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 
-const DEVICES: readonly DeviceName[] = ['interpret', 'interpret-kernels', 'wasm'];
+const DEVICES: readonly DeviceName[] = DEVICE_NAMES;
 
 describe.each(DEVICES)('normalisation on %s', (device) => {
   const x = tensor(

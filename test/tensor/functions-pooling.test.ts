@@ -17,6 +17,7 @@ import {
 import { maxPooled, sumPooled } from '../../src/tensor/functions/pooling-graph.ts';
 import { vjp } from '../../src/tensor/grad.ts';
 import { tensor, zeros } from '../../src/tensor/tensor.ts';
+import { COMPILED_DEVICES, DEVICE_NAMES } from '../support/device-names.ts';
 import { eachPlace } from '../support/naive-convolution.ts';
 import { numbers } from '../support/run-graph.ts';
 
@@ -89,7 +90,7 @@ const halfOutside: Pool = {
 };
 
 describe('max pooling', () => {
-  it.each(['wasm', 'interpret-kernels', 'interpret'] as const)(
+  it.each(DEVICE_NAMES)(
     'is what its loops say, on %s, forward and backward',
     async (device) => {
       const check = async (p: Pool, seed: number) => {
@@ -158,7 +159,7 @@ describe('max pooling', () => {
 
 describe('average pooling', () => {
   const one = [1, 1];
-  it.each(['wasm', 'interpret-kernels'] as const)(
+  it.each(COMPILED_DEVICES)(
     'is what its loops say, on %s, forward and backward',
     async (device) => {
       const check = async (p: Pool, seed: number) => {

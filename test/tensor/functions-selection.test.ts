@@ -4,8 +4,9 @@ import * as F from '../../src/tensor/functions/index.ts';
 import { vjp } from '../../src/tensor/grad.ts';
 import { jit } from '../../src/tensor/jit.ts';
 import { ones, type Tensor, tensor } from '../../src/tensor/tensor.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 
-const DEVICES: readonly DeviceName[] = ['interpret', 'interpret-kernels', 'wasm'];
+const DEVICES: readonly DeviceName[] = DEVICE_NAMES;
 const { NaN: nan } = Number;
 
 describe.each(DEVICES)('selection and search on %s', (device) => {

@@ -3,8 +3,9 @@ import type { DeviceName } from '../../src/device/index.ts';
 import * as F from '../../src/tensor/functions/index.ts';
 import { vjp } from '../../src/tensor/grad.ts';
 import { arange, ones, type Tensor, tensor } from '../../src/tensor/tensor.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 
-const DEVICES: readonly DeviceName[] = ['interpret', 'interpret-kernels', 'wasm'];
+const DEVICES: readonly DeviceName[] = DEVICE_NAMES;
 
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
 

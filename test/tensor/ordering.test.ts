@@ -4,8 +4,9 @@ import { Cell } from '../../src/tensor/cell.ts';
 import { vjp } from '../../src/tensor/grad.ts';
 import { jit } from '../../src/tensor/jit.ts';
 import { ones, type Tensor, tensor } from '../../src/tensor/tensor.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 
-const DEVICES: readonly DeviceName[] = ['interpret', 'interpret-kernels', 'wasm'];
+const DEVICES: readonly DeviceName[] = DEVICE_NAMES;
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 
 describe.each(DEVICES)('ordering on %s', (device) => {

@@ -11,11 +11,12 @@ import {
 } from '../../src/tensor/functions/index.ts';
 import { valueAndGrad } from '../../src/tensor/grad.ts';
 import { type Tensor, tensor } from '../../src/tensor/tensor.ts';
+import { DEVICE_NAMES } from '../support/device-names.ts';
 import { describeWithFixtures, readJson, readSafetensors } from '../support/fixtures.ts';
 import { numbers } from '../support/run-graph.ts';
 import { difference } from '../support/stored.ts';
 
-const NAMES = ['interpret', 'interpret-kernels', 'wasm'] as const;
+const NAMES = DEVICE_NAMES;
 const SCHEMES: readonly QuantSchemeName[] = [
   'int8-g32',
   'int8-row',

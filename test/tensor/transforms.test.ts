@@ -19,6 +19,7 @@ import {
 } from '../../src/tensor/index.ts';
 import { Lazy } from '../../src/tensor/lazy.ts';
 import { values } from '../support/derivatives.ts';
+import { MACHINE_DEVICES } from '../support/device-names.ts';
 
 /**
  * f(x) = sum over i of sin(x_i) x_(i+1)^2 (places in a circle), with its first and second derivatives in
@@ -92,7 +93,7 @@ async function near(got: Tensor, expected: readonly number[]): Promise<void> {
   });
 }
 
-describe.each(['interpret', 'wasm'] as const)('on %s', (device) => {
+describe.each(['interpret', ...MACHINE_DEVICES] as const)('on %s', (device) => {
   const on = { device };
   const x = tensor(AT, on);
   const v = tensor(DIRECTION, on);

@@ -12,8 +12,9 @@ import {
   vmap,
 } from '../../src/tensor/index.ts';
 import { values } from '../support/derivatives.ts';
+import { MACHINE_DEVICES } from '../support/device-names.ts';
 
-const devices = ['interpret', 'wasm'] as const;
+const devices = ['interpret', ...MACHINE_DEVICES] as const;
 
 describe.each(devices)('vmap on %s', (device) => {
   const on = { device };

@@ -18,11 +18,17 @@ export interface GemmTasks {
   readonly rowTiles: number | undefined;
 }
 
-/** Rough nanoseconds: a multiply-add of one element, and packing one. */
-const MULTIPLY_ADD = 0.04;
-const PACK = 0.4;
-/** Reading an unpacked left operand once more, from a cache further away. */
-const READ_AGAIN = 0.02;
+/** Rough nanoseconds for an element. */
+interface Times {
+  readonly multiplyAdd: number;
+  readonly pack: number;
+  /** Reading an unpacked left operand once more, from a cache further away. */
+  readonly readAgain: number;
+}
+const FLOATS: Times = { multiplyAdd: 0.04, pack: 0.4, readAgain: 0.02 };
+/** Products of bf16 by pairs and by tiles, which pack both operands. */
+export const BY_PAIRS: Times = { multiplyAdd: 0.01, pack: 0.1, readAgain: 0.1 };
+export const BY_TILES: Times = { multiplyAdd: 0.001, pack: 0.1, readAgain: 0.1 };
 /** Each further size of piece is code of its own. */
 const VARIANT = 1.03;
 /** Threads are not equally fast at all times: the larger the last piece, the longer some wait. */
@@ -39,9 +45,10 @@ const MOST_CUTS = 16;
  */
 export function chooseTasks(
   gemm: GemmSizes,
-  tiles: GemmTiles,
+  tiles: Pick<GemmTiles, 'rows' | 'vectors' | 'columns'>,
   lanes: number,
   threads: number,
+  times: Times = FLOATS,
 ): GemmTasks {
   const panels = Math.ceil(gemm.n / (tiles.vectors * lanes));
   const mostPanels = Math.max(1, Math.floor(tiles.columns / (tiles.vectors * lanes)));
@@ -58,7 +65,7 @@ export function chooseTasks(
     for (const down of cuts(1, rowTiles, FEWEST_ROW_TILES)) {
       const columns = Math.ceil(panels / across);
       const rows = Math.ceil(Math.max(1, rowTiles) / down);
-      const time = estimate(gemm, { panels, columns, rowTiles, rows }, threads);
+      const time = estimate(gemm, { panels, columns, rowTiles, rows }, threads, times);
       if (time < best.time * 0.99) best = { time, columns, rows };
     }
   }
@@ -74,14 +81,15 @@ function estimate(
   { batch, m, n, k, aIsPlain }: GemmSizes,
   cut: { panels: number; columns: number; rowTiles: number; rows: number },
   threads: number,
+  { multiplyAdd, pack, readAgain }: Times,
 ): number {
   const m0 = range(m).max;
   const across = Math.ceil(cut.panels / cut.columns);
   const down = Math.max(1, Math.ceil(cut.rowTiles / cut.rows));
   const work =
-    m0 * n * k * MULTIPLY_ADD +
-    down * n * k * PACK +
-    across * m0 * k * (aIsPlain ? READ_AGAIN : PACK);
+    m0 * n * k * multiplyAdd +
+    down * n * k * pack +
+    across * m0 * k * (aIsPlain ? readAgain : pack);
   const uneven = (size: number, piece: number) => (size % piece === 0 ? 1 : VARIANT);
   const variants = uneven(cut.panels, cut.columns) * uneven(cut.rowTiles, cut.rows);
   return work * batch * idle(batch, cut, threads) * variants;

@@ -21,8 +21,10 @@ import type { Buffer, Kernel, KernelTarget, Mask, Value } from '../../ir/kernel/
 import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
 import type { CallResult } from '../kernels/call-template.ts';
 import { buildGemm, type Gemm } from '../kernels/gemm.ts';
+import { buildPairGemm } from '../kernels/gemm-pairs.ts';
 import type { GemmTiles } from '../kernels/gemm-tiles.ts';
 import { buildGemv, type Place } from '../kernels/gemv.ts';
+import type { Lines } from '../kernels/pair-packing.ts';
 import { buildScan } from '../kernels/scan.ts';
 import { buildScatter } from '../kernels/scatter.ts';
 import { buildSort } from '../kernels/sort.ts';
@@ -272,6 +274,10 @@ function productKernel(
 ): LoweredKernel {
   const shape = dotParts(core);
   const inner = [...shape.batch, ...shape.contracted, ...shape.columns];
+  const ofBf16 = core.src.every((operand) => operand.dtype === 'bf16');
+  if (ofBf16 && options.kernelTarget.bf16 && isStatic(inner) && axisRuns(shape.rows).length <= 1) {
+    return pairKernel(plan, core, options);
+  }
   // Packed blocks have fixed sizes; rows may be symbolic where they are one run of memory.
   if (!hasFewRows(core) && isStatic(inner) && axisRuns(shape.rows).length <= 1) {
     return buildWith(plan, options, (parts) => gemmKernel(parts, plan, core, options));
@@ -320,6 +326,81 @@ function gemvKernel(parts: Parts, plan: KernelPlan, core: NodeOf<'dot'>, turned:
       finishRoots(plan, at, mask, parts);
     },
   });
+}
+
+/** A product of bf16 by the instructions for it. */
+function pairKernel(plan: KernelPlan, core: NodeOf<'dot'>, options: LowerOptions): LoweredKernel {
+  const [left, right] = core.src;
+  const { batch, rows, contracted, columns } = dotParts(core);
+  const m = axisRuns(rows)[0]?.size ?? constant(1);
+  const sizes = { batch: sizeOf(batch), n: sizeOf(columns), k: sizeOf(contracted) };
+  const element =
+    (lowering: ExpressionLowering, node: Node, shapes: readonly [Shape, Shape]) =>
+    (group: Index, line: Index, depth: Index, mask: Mask, depthFirst: boolean) => {
+      const parts = [splitIndex(line, shapes[0]), splitIndex(depth, shapes[1])];
+      const at = [splitIndex(group, batch), ...(depthFirst ? parts.reverse() : parts)].flat();
+      const read = throughViews(node, at, options.hasBuffer);
+      return lowering.evaluateToStore(read.node, read.index, mask);
+    };
+  const readLeft = (lowering: ExpressionLowering) => element(lowering, left, [rows, contracted]);
+  const readRight = (lowering: ExpressionLowering) => element(lowering, right, [columns, contracted]);
+  /** How many elements vectors read one by one where they lie along the depth, or across the lines. */
+  const gathered = (
+    read: typeof readLeft,
+    lines: Index,
+    depthFirst: boolean,
+    along: boolean,
+  ): number => {
+    const probe = buildWith(plan, options, ({ b, lowering }) => {
+      const target = b.buffer('probe', 'f32', b.lanes, 'local');
+      const [line, depth] = along ? [ZERO, b.laneIndex] : [b.laneIndex, ZERO];
+      b.loop(sizes.batch, 'serial', [], (group) => {
+        b.loop(lines, 'serial', [], (i) => {
+          b.loop(sizes.k, 'serial', [], (j) => {
+            // Beyond the end nothing is read, and nothing is run.
+            const at = [add(i, line), add(j, depth)] as const;
+            const value = read(lowering)(group, ...at, [], depthFirst);
+            b.store(target, b.laneIndex, b.splat(value));
+          });
+        });
+      });
+    });
+    return kernelCost(probe.kernel).gathered;
+  };
+  const n = constant(sizes.n);
+  const leftAlong = gathered(readLeft, m, false, true) <= gathered(readLeft, m, false, false);
+  const rightAlong = gathered(readRight, n, true, true) < gathered(readRight, n, true, false);
+  return buildWith(plan, options, (parts) => {
+    const { b, lowering } = parts;
+    const lines =
+      (read: ReturnType<typeof readLeft>, depthFirst: boolean, along: boolean) =>
+      (group: Index): Lines => ({
+        element: (line, depth, mask) => read(group, line, depth, mask, depthFirst),
+        along,
+      });
+    const gemm = {
+      ...sizes,
+      m,
+      a: lines(readLeft(lowering), false, leftAlong),
+      b: lines(readRight(lowering), true, rightAlong),
+      finish: (group: Index, row: Index, column: Index, value: Value, mask: Mask) => {
+        const at = [...splitIndex(group, batch), ...splitIndex(row, rows), ...splitIndex(column, columns)];
+        lowering.give(core as Node, at, value);
+        finishRoots(plan, at, mask, parts);
+      },
+    };
+    buildPairGemm(b, gemm, options.threads);
+  });
+}
+
+/** Where a node is read through movements that leave nothing out: what it is a view of. */
+function throughViews(
+  node: Node,
+  index: readonly Index[],
+  hasBuffer: LowerOptions['hasBuffer'],
+): { node: Node; index: readonly Index[] } {
+  if (hasBuffer(node) || opClass(node) !== 'move' || hasMask(node)) return { node, index };
+  return throughViews(node.src[0], pushIndex(node, index).index, hasBuffer);
 }
 
 function gemmKernel(

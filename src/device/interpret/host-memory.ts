@@ -8,6 +8,8 @@ interface HostAllocation extends Allocation {
 
 /** Memory of the interpreters: an ArrayBuffer for each allocation. */
 export class HostMemory {
+  readonly runsAside = false;
+  readonly capacity = Number.POSITIVE_INFINITY;
   #live = 0;
 
   get liveBytes(): number {

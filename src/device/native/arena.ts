@@ -31,6 +31,12 @@ export class Arena {
     return this.#heap.liveBytes;
   }
 
+  /** Bytes that all pieces can have: what is theirs already, and what the process may still take. */
+  get capacity(): number {
+    const available = Math.max(0, memoryAvailable(this.#read) - MARGIN);
+    return Math.min(this.#region.limit, available + this.#region.residentBytes);
+  }
+
   /** Address of a piece, at a multiple of 64. @throws RangeError when memory is exhausted */
   allocate(bytes: number): number {
     if (bytes > this.#region.limit) throw this.#exhausted(bytes, 'beyond the address space');

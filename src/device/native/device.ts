@@ -44,6 +44,8 @@ export interface NativeDeviceOptions {
  */
 export class NativeDevice implements Device {
   readonly name = 'native';
+  /** Also with one thread: it is then not the calling one. */
+  readonly runsAside = true;
   readonly target: Target & { readonly kind: 'x64' };
   readonly #runtime: Runtime;
   readonly #region: Region;
@@ -104,6 +106,10 @@ export class NativeDevice implements Device {
   /** Bytes held by arrays, mapped files among them; tables and scratch of programs are not counted. */
   get liveBytes(): number {
     return this.#arena.liveBytes - this.#overhead + (this.#files?.liveBytes ?? 0);
+  }
+
+  get capacity(): number {
+    return this.#arena.capacity;
   }
 
   allocate(bytes: number): NativeAllocation {

@@ -96,6 +96,14 @@ export class WasmDevice implements Device {
     return this.#heap.liveBytes - this.#overhead;
   }
 
+  get runsAside(): boolean {
+    return this.target.threads > 1;
+  }
+
+  get capacity(): number {
+    return this.target.maximumPages * PAGE;
+  }
+
   allocate(bytes: number): WasmAllocation {
     let offset = this.#heap.allocate(bytes);
     if (offset === undefined) {

@@ -1,12 +1,10 @@
 import { TooLargeError } from '../../base/errors.ts';
 import type { Trainer, TrainingMemory } from '../trainer.ts';
 
-/** Bytes a training may take: the smaller of a budget and what its device can address. */
+/** Bytes a training may take: the smaller of a budget and what its device can hold. */
 export function memoryLimit(trainer: Trainer, budget = Number.POSITIVE_INFINITY): number {
   const [first] = trainer.model.parameters().values();
-  const target = first?.held.device.target;
-  const reach = target?.kind === 'wasm' ? target.maximumPages * 65536 : Number.POSITIVE_INFINITY;
-  return Math.min(budget, reach);
+  return Math.min(budget, first?.held.device.capacity ?? Number.POSITIVE_INFINITY);
 }
 
 /** What is known of a run when its memory is estimated. */

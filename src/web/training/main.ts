@@ -25,7 +25,7 @@ const NUMBERS: readonly [string, (point: Point, validation: number | undefined) 
   ['Loss', ({ loss }) => loss.toFixed(4)],
   ['Validation', (_point, validation) => validation?.toFixed(4) ?? '–'],
   ['Learning rate', ({ lr }) => lr.toPrecision(3)],
-  ['Gradient norm', ({ gradNorm }) => gradNorm.toPrecision(3)],
+  ['Gradient norm', ({ gradNorm }) => gradNorm?.toPrecision(3) ?? '–'],
   ['Tokens a second', ({ tokensPerSecond }) => compact(tokensPerSecond)],
   ['GFLOP/s', ({ gflops }) => (gflops === undefined ? '–' : gflops.toPrecision(3))],
   ['Memory', ({ memoryBytes }) => `${Math.ceil(memoryBytes / 2 ** 20)} MiB`],
@@ -59,7 +59,7 @@ function show(): void {
     latest.etaSeconds > 0 ? `${clock(latest.etaSeconds)} left` : '';
   document.title = `${percent(share)} · Training · Tersor`;
   const steps = points.map(({ step }) => step);
-  const line = (pick: (point: Point) => number): Columns => [steps, points.map(pick)];
+  const line = (pick: (point: Point) => number | null): Columns => [steps, points.map(pick)];
   const measured = points.map(({ validationLoss }) => validationLoss ?? null);
   CHARTS.loss.show([steps, points.map(({ loss }) => loss), measured]);
   CHARTS.lr.show(line(({ lr }) => lr));

@@ -4,7 +4,8 @@ export interface Point {
   readonly steps: number;
   readonly loss: number;
   readonly lr: number;
-  readonly gradNorm: number;
+  /** None in a step that was skipped, since it was not finite. */
+  readonly gradNorm: number | null;
   readonly tokensPerSecond: number;
   readonly gflops?: number;
   readonly memoryBytes: number;
