@@ -1,7 +1,8 @@
 import { type Checkpoint, type CheckpointEntry, openCheckpoint } from '../io/checkpoint.ts';
 import type { FileSource } from '../io/source.ts';
 import { isFloat } from '../ir/dtype.ts';
-import { packedDType, quantizedShapes } from '../ir/quantization.ts';
+import { panelShapes } from '../ir/packed.ts';
+import { packedDType, type QuantScheme, quantizedShapes } from '../ir/quantization.ts';
 import { PackedWeight } from '../nn/index.ts';
 import { quantScheme } from '../tensor/functions/index.ts';
 import {
@@ -143,12 +144,15 @@ class Loading {
     if (shape[1] % scheme.block !== 0) {
       throw this.#wrong(codesAs, `${named} does not fit rows of ${shape[1]} by config.json`);
     }
-    const shapes = quantizedShapes(name, shape, scheme);
-    this.#requireType(codesAs, [packedDType(scheme)], shapes.packed as readonly number[]);
-    this.#requireType(scalesAs, ['f16', 'bf16', 'f32'], shapes.blocks as readonly number[]);
+    // Panels are used where they lie; rows as they came are moved into panels.
+    const layout = this.#entry(codesAs).shape.length === 2 ? 'plain' : 'panels';
+    const shapes =
+      layout === 'plain' ? plainShapes(name, shape, scheme) : panelShapes(shape, scheme);
+    this.#requireType(codesAs, [packedDType(scheme)], shapes.codes as readonly number[]);
+    this.#requireType(scalesAs, ['f16', 'bf16', 'f32'], shapes.scales as readonly number[]);
     const codes = await this.#read(codesAs);
     const scales = await this.#read(scalesAs);
-    const packed = new PackedWeight({ scheme: named, shape, codes, scales });
+    const packed = new PackedWeight({ scheme: named, shape, codes, scales, layout });
     for (const t of [codes, scales]) t.dispose();
     replaceWeight(this.#model, name, await packed.realize());
   }
@@ -182,4 +186,10 @@ class Loading {
     const file = this.#checkpoint.fileOf(name);
     return new Error(`file ${JSON.stringify(file)}, tensor ${name}: ${what}`);
   }
+}
+
+/** Shapes of codes and scales in the layout of `QuantScheme`. */
+function plainShapes(name: string, shape: readonly [number, number], scheme: QuantScheme) {
+  const { packed, blocks } = quantizedShapes(name, shape, scheme);
+  return { codes: packed, scales: blocks };
 }

@@ -25,7 +25,7 @@ export interface SaveOptions {
 
 /**
  * Saves a model as a folder that `loadModel` and transformers load; packed weights, which transformers
- * does not know, are written as NAME.codes and NAME.scales. Each file is written whole or not at all,
+ * does not know, are written as NAME.codes and NAME.scales in panels, as products read them. Each file is written whole or not at all,
  * config.json last: to replace a model in one step, save beside it and rename the folder.
  *
  * @throws Error naming the file that cannot be written, or the weight that `dtype` cannot hold
@@ -48,7 +48,7 @@ export async function saveModel(folder: string, options: SaveOptions): Promise<v
     tensors.set(name, rounded(name, parameter, dtype));
   }
   for (const [name, weight] of packed) {
-    const { codes, scales } = weight.plain();
+    const { codes, scales } = weight.panels();
     tensors.set(`${name}.codes`, asItIs(codes));
     tensors.set(`${name}.scales`, asItIs(scales));
   }

@@ -3,6 +3,7 @@ import {
   fromPanels,
   type PackedMatrix,
   type PlainCodes,
+  panelScales,
   packedLinear,
   packedValues,
   type QuantSchemeName,
@@ -25,7 +26,7 @@ export interface PackedLinearOptions {
 /**
  * A matrix [out, in] as small integers with a scale for each block of its rows: what takes a
  * Parameter's place in a layer when a model is compressed. In memory it lies in panels
- * (`ir/packed.ts`), from which products read it; `plain` gives the layout of files.
+ * (`ir/packed.ts`), from which products read it; so it lies in files, too.
  */
 export class PackedWeight extends Module {
   readonly scheme: QuantSchemeName;
@@ -36,8 +37,9 @@ export class PackedWeight extends Module {
   readonly #scaleType: DType;
 
   /**
-   * Takes references of its own: the caller may dispose of the tensors. Codes and scales come in the
-   * layout of `QuantScheme` and are moved to panels when they are first used (or by `realize`).
+   * Takes references of its own: the caller may dispose of the tensors. Codes and scales come in
+   * panels, or in the layout of `QuantScheme`: then they are moved to panels when they are first used
+   * (or by `realize`).
    *
    * @throws TypeError where the columns hold no whole blocks, or blocks no multiple of 32
    */
@@ -46,6 +48,8 @@ export class PackedWeight extends Module {
     readonly shape: readonly [rows: number, columns: number];
     readonly codes: Tensor;
     readonly scales: Tensor;
+    /** How both lie (default plain). */
+    readonly layout?: 'plain' | 'panels';
   }) {
     super();
     this.scheme = parts.scheme;
@@ -53,10 +57,13 @@ export class PackedWeight extends Module {
     this.#scaleType = parts.scales.dtype;
     const scheme = quantScheme(parts.scheme, parts.shape[1]);
     requirePanels('PackedWeight', parts.shape, scheme);
-    const { codes, scales } = toPanels(parts, parts.shape, scheme);
+    const moved = parts.layout !== 'panels';
+    const { codes, scales } = moved
+      ? toPanels(parts, parts.shape, scheme)
+      : { codes: parts.codes, scales: panelScales(parts.scales) };
     this.codes = new Cell(codes, 'codes');
     this.scales = new Cell(scales, 'scales');
-    for (const t of [codes, scales]) t.dispose();
+    for (const t of [codes, scales]) if (t !== parts.codes && t !== parts.scales) t.dispose();
   }
 
   /** Rounds a matrix [out, in] to the nearest codes; `in` holds whole blocks of the scheme. */
@@ -85,6 +92,12 @@ export class PackedWeight extends Module {
   /** Codes and scales in the layout of `QuantScheme`, scales of their first type; dispose of both. */
   plain(): PlainCodes {
     const { codes, scales } = fromPanels(this.#matrix());
+    return { codes, scales: scales.cast(this.#scaleType) };
+  }
+
+  /** Codes and scales in panels, scales of their first type, as files keep them; dispose of both. */
+  panels(): PlainCodes {
+    const { codes, scales } = this.#matrix();
     return { codes, scales: scales.cast(this.#scaleType) };
   }
 

@@ -30,8 +30,12 @@ export class Storage {
     return this.#references === 1;
   }
 
-  /** Makes a node stand for this memory, which holds its value. */
+  /**
+   * Makes a node stand for this memory, which holds its value. One that stands for another already (a
+   * copy of what is in memory) goes on doing so.
+   */
   standFor(nodeId: number): void {
+    if (bound.has(nodeId)) return;
     bound.set(nodeId, this);
     this.#ids.push(nodeId);
   }

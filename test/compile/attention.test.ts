@@ -6,6 +6,7 @@ import type { TypedArray } from '../../src/ir/dtype.ts';
 import * as g from '../../src/ir/graph/build.ts';
 import { sizeOf } from '../../src/ir/shape.ts';
 import { type AttentionCase, anyAttentionCase, attentionGraph } from '../support/attention-case.ts';
+import { namedNativeDevices } from '../support/native-devices.ts';
 import { firstDifference, runGraph } from '../support/run-graph.ts';
 
 const oracle = new GraphInterpreter();
@@ -212,14 +213,16 @@ describe('attention by its template', () => {
 
   it('reports offsets and blocks out of range as its body does', async () => {
     const c = { queries: 2, keys: 10, depth: 4, causal: true, batch: 2 };
+    const native = namedNativeDevices().map(([, device]) => device);
+    const devices = [oracle, kernels, wasm, threaded, ...native];
     const fails = async (which: AttentionCase, at: number, data: number[]) => {
       const { inputs, values, output } = attentionGraph(which);
       const bad = values.map((x, i) => (i === at ? Int32Array.from(data) : x));
       const errors: unknown[] = [];
-      for (const device of [oracle, kernels, wasm, threaded]) {
+      for (const device of devices) {
         await runGraph(device, [output], inputs, bad, ALL).catch((e) => errors.push(e));
       }
-      expect(errors).toHaveLength(4);
+      expect(errors).toHaveLength(devices.length);
       for (const error of errors) expect(error).toBeInstanceOf(RangeError);
       return new Set(errors.map((e) => (e as Error).message));
     };

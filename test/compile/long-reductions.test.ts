@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { compileProgram } from '../../src/compile/index.ts';
 import { KernelInterpreter, WasmDevice } from '../../src/device/index.ts';
 import * as g from '../../src/ir/graph/build.ts';
+import { namedNativeDevices } from '../support/native-devices.ts';
 import { firstDifference, numbers, runGraph } from '../support/run-graph.ts';
 
 const LENGTH = 300_000;
@@ -24,6 +25,7 @@ describe('reductions of very many elements', () => {
       new KernelInterpreter(true),
       new WasmDevice({ relaxedSimd: true, threads: 1 }),
       new WasmDevice({ relaxedSimd: true, threads: 2, worthThreads: 0 }),
+      ...namedNativeDevices().map(([, device]) => device),
     ];
     const results: Float32Array[] = [];
     for (const device of devices) {

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { DEFAULT_TILES, type GemmTiles } from '../../src/compile/index.ts';
 import { KernelInterpreter, WasmDevice } from '../../src/device/index.ts';
 import * as g from '../../src/ir/graph/build.ts';
+import { namedNativeDevices } from '../support/native-devices.ts';
 import { firstDifference, numbers, runGraph } from '../support/run-graph.ts';
 
 /**
@@ -13,13 +14,38 @@ const devices = [
   ['wasm', new WasmDevice({ relaxedSimd: false, threads: 1 })],
   ['wasm, relaxed', new WasmDevice({ relaxedSimd: true, threads: 1 })],
   ['wasm, 2 threads', new WasmDevice({ relaxedSimd: true, threads: 2, worthThreads: 0 })],
+  ...namedNativeDevices(),
 ] as const;
 
 const tiles: readonly GemmTiles[] = [
   DEFAULT_TILES,
-  { rows: 1, vectors: 1, depth: 7, columns: 4, unroll: 1, packsRows: 1 % 2 === 0, turnsColumns: 1 % 2 === 0 },
-  { rows: 4, vectors: 2, depth: 16, columns: 24, unroll: 4, packsRows: 4 % 2 === 0, turnsColumns: 4 % 2 === 0 },
-  { rows: 2, vectors: 3, depth: 33, columns: 36, unroll: 3, packsRows: 3 % 2 === 0, turnsColumns: 3 % 2 === 0 },
+  {
+    rows: 1,
+    vectors: 1,
+    depth: 7,
+    columns: 4,
+    unroll: 1,
+    packsRows: 1 % 2 === 0,
+    turnsColumns: 1 % 2 === 0,
+  },
+  {
+    rows: 4,
+    vectors: 2,
+    depth: 16,
+    columns: 24,
+    unroll: 4,
+    packsRows: 4 % 2 === 0,
+    turnsColumns: 4 % 2 === 0,
+  },
+  {
+    rows: 2,
+    vectors: 3,
+    depth: 33,
+    columns: 36,
+    unroll: 3,
+    packsRows: 3 % 2 === 0,
+    turnsColumns: 3 % 2 === 0,
+  },
 ];
 
 /** x [m, k] by w [n, k] transposed (a linear layer) or by w [k, n]. */
@@ -108,7 +134,8 @@ describe.each(devices)('numbers on %s', (_name, device) => {
   });
 
   it('a fused multiply-add is rounded as the kernel interpreter says', async () => {
-    const relaxed = device.target.kind === 'wasm' && device.target.relaxedSimd;
+    const { target } = device;
+    const relaxed = target.kind === 'wasm' ? target.relaxedSimd : target.kind === 'x64';
     const { inputs, out } = product(5, 9, 300, false);
     const values = [numbers(3, 1500), numbers(4, 2700)];
     const [code] = await runGraph(device, [out], inputs, values);

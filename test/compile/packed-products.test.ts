@@ -5,6 +5,7 @@ import { GraphInterpreter, KernelInterpreter, WasmDevice } from '../../src/devic
 import type { TypedArray } from '../../src/ir/dtype.ts';
 import * as g from '../../src/ir/graph/build.ts';
 import { rebuild } from '../../src/ir/graph/rebuild.ts';
+import { namedNativeDevices } from '../support/native-devices.ts';
 import { anyPackedCase, type PackedCase, packedGraph } from '../support/packed-case.ts';
 import { firstDifference, runGraph } from '../support/run-graph.ts';
 
@@ -33,7 +34,8 @@ async function compare(c: PackedCase): Promise<void> {
     ['packed.product', undefined],
   ]);
   const [want] = await runGraph(exact, [output], inputs, values, INLINED);
-  for (const device of [relaxed, exact, threaded]) {
+  const native = namedNativeDevices().map(([, device]) => device);
+  for (const device of [relaxed, exact, threaded, ...native]) {
     const [got] = await runGraph(device, [output], inputs, values, ALL);
     expectSame(got, want);
   }

@@ -6,12 +6,14 @@ import * as g from '../../src/ir/graph/build.ts';
 import type { Node } from '../../src/ir/graph/types.ts';
 import { printKernel } from '../../src/ir/kernel/print.ts';
 import { type Dim, isVar, type Shape, sizeOf, stridesOf, variable } from '../../src/ir/shape.ts';
+import { namedNativeDevices } from '../support/native-devices.ts';
 import { firstDifference, numbers, runGraph } from '../support/run-graph.ts';
 
 const devices = [
   ['wasm', new WasmDevice({ relaxedSimd: false, threads: 1 })],
   ['wasm, relaxed', new WasmDevice({ relaxedSimd: true, threads: 2, worthThreads: 0 })],
   ['kernel interpreter', new KernelInterpreter(true)],
+  ...namedNativeDevices(),
 ] as const;
 
 type Layout = 'rows of depth' | 'columns of depth' | 'bytes';
@@ -64,8 +66,8 @@ describe.each(devices)('few rows on %s', (name, device) => {
 });
 
 describe('the template of few rows', () => {
-  it('gives on wasm the bits of the kernel interpreter', async () => {
-    const [, relaxed, kernels] = devices.map(([, device]) => device);
+  it('gives as code the bits of the kernel interpreter', async () => {
+    const [, relaxed, kernels, ...native] = devices.map(([, device]) => device);
     for (const [m, n, k] of [
       [1, 37, 21],
       [3, 18, 16],
@@ -73,10 +75,10 @@ describe('the template of few rows', () => {
     ]) {
       const { inputs, out } = layer(m, n, k, 'columns of depth');
       const values = layerValues(m, n, k, 'columns of depth');
-      const [[code], [kernel]] = await Promise.all(
-        [relaxed, kernels].map((device) => runGraph(device, [out], inputs, values)),
+      const [[kernel], ...codes] = await Promise.all(
+        [kernels, relaxed, ...native].map((device) => runGraph(device, [out], inputs, values)),
       );
-      expect(firstDifference(code, kernel)).toBe(-1);
+      for (const [code] of codes) expect(firstDifference(code, kernel)).toBe(-1);
     }
   });
 

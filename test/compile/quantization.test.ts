@@ -6,6 +6,7 @@ import * as g from '../../src/ir/graph/build.ts';
 import { gradientGraph } from '../../src/ir/graph/gradient.ts';
 import type { Node } from '../../src/ir/graph/types.ts';
 import type { QuantScheme } from '../../src/ir/quantization.ts';
+import { namedNativeDevices } from '../support/native-devices.ts';
 import { firstDifference, numbers, runGraph } from '../support/run-graph.ts';
 
 const SIZE = 1024;
@@ -107,6 +108,7 @@ describe('quantising', () => {
       for (const device of [
         new KernelInterpreter(true),
         new WasmDevice({ relaxedSimd: true, threads: 1 }),
+        ...namedNativeDevices().map(([, device]) => device),
       ]) {
         for (const fuse of [true, false])
           runs.push(await runGraph(device, outputs, [values, s], data, { fuse }));

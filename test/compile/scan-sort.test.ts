@@ -7,12 +7,14 @@ import * as g from '../../src/ir/graph/build.ts';
 import { type BufferNode, bufferNode } from '../../src/ir/graph/build.ts';
 import type { Node, ScanFn } from '../../src/ir/graph/types.ts';
 import { sizeOf, variable } from '../../src/ir/shape.ts';
+import { namedNativeDevices } from '../support/native-devices.ts';
 import { firstDifference, runGraph } from '../support/run-graph.ts';
 
 const oracle = new GraphInterpreter();
 const kernels = new KernelInterpreter();
 const wasm = new WasmDevice({ relaxedSimd: false, threads: 1 });
 /** Every program goes to the threads, however short. */
+const native = namedNativeDevices().map(([, device]) => device);
 const threaded = new WasmDevice({ relaxedSimd: false, threads: 3, worthThreads: 0 });
 
 const length = fc.oneof(
@@ -86,6 +88,10 @@ async function onAll(out: Node, x: BufferNode, data: TypedArray) {
   const together = (await runGraph(threaded, [out], [x], [data]))[0];
   expect(firstDifference(kernel, code), 'wasm is not the kernel').toBe(-1);
   expect(firstDifference(kernel, together), 'threads change bits').toBe(-1);
+  for (const device of native) {
+    const [result] = await runGraph(device, [out], [x], [data]);
+    expect(firstDifference(kernel, result), 'native is not the kernel').toBe(-1);
+  }
   return { interpreted, kernel };
 }
 
@@ -138,7 +144,7 @@ describe('sort', () => {
     const data = Float32Array.from({ length: 45 }, (_, i) => ((i * 7) % 11) - 5);
     const vars = new Map([['rows', 3]]);
     const results = await Promise.all(
-      [oracle, kernels, wasm].map(
+      [oracle, kernels, wasm, ...native].map(
         async (d) => (await runGraph(d, [out], [x], [data], {}, vars))[0],
       ),
     );

@@ -1,19 +1,24 @@
 import { describe, expect, it } from 'vitest';
+import { kernelsOf } from '../../src/compile/code.ts';
 import { decodeSmall, encodeSmall, roundSmall } from '../../src/compile/lower/math/small-floats.ts';
-import { GraphInterpreter, KernelInterpreter, WasmDevice } from '../../src/device/index.ts';
-import { DTYPES } from '../../src/ir/dtype.ts';
+import {
+  type DeviceName,
+  GraphInterpreter,
+  KernelInterpreter,
+  WasmDevice,
+} from '../../src/device/index.ts';
+import { arrayClass, DTYPES } from '../../src/ir/dtype.ts';
 import { decodeFloat, encodeFloat, roundTo, type SmallFloat } from '../../src/ir/float-formats.ts';
 import * as g from '../../src/ir/graph/build.ts';
 import { KernelBuilder } from '../../src/ir/kernel/builder.ts';
-import { add, laneAtom, mul } from '../../src/ir/kernel/index-expr.ts';
+import { add, mul } from '../../src/ir/kernel/index-expr.ts';
 import { interpretKernel } from '../../src/ir/kernel/interpret.ts';
-import { type Kernel, WASM_KERNELS } from '../../src/ir/kernel/types.ts';
+import { type Kernel, type KernelTarget, WASM_KERNELS } from '../../src/ir/kernel/types.ts';
 import { tensor } from '../../src/tensor/index.ts';
+import { COMPILED_DEVICES } from '../support/device-names.ts';
+import { nativeDevices } from '../support/native-devices.ts';
 import { runGraph } from '../support/run-graph.ts';
-import { runOnWasm } from '../support/run-kernel.ts';
-
-const LANES: number = WASM_KERNELS.lanes;
-const LANE = laneAtom(LANES);
+import { runOnNative, runOnWasm } from '../support/run-kernel.ts';
 
 const FORMATS = ['f16', 'bf16', 'f8e4m3', 'f8e5m2'] as const;
 const DEVICES = [
@@ -56,46 +61,45 @@ function interesting(dtype: SmallFloat): Float32Array {
   return Float32Array.from([...sizes, ...sizes.map((v) => -v)]);
 }
 
-/** Runs `body` on every element, by one lane or by vectors, on the interpreter and on wasm. */
-async function onBoth(
+type Numbers = Float32Array | Uint16Array | Uint8Array | Int32Array;
+
+/** Runs `body` on every element, by one lane or by vectors: on the interpreter, wasm and native. */
+async function onAll(
   name: string,
-  input: {
-    dtype: SmallFloat | 'f32' | 'i32';
-    data: Float32Array | Uint16Array | Uint8Array | Int32Array;
-  },
+  input: { dtype: SmallFloat | 'f32' | 'i32'; data: Numbers },
   output: SmallFloat | 'f32' | 'i32',
-  lanes: number,
+  wide: boolean,
   body: (
     b: KernelBuilder,
     x: ReturnType<KernelBuilder['load']>,
   ) => ReturnType<KernelBuilder['load']>,
 ) {
-  const turns = Math.ceil(input.data.length / lanes);
-  const size = turns * lanes;
-  const b = new KernelBuilder(WASM_KERNELS);
-  const from = b.buffer('x', input.dtype, size, 'in');
-  const to = b.buffer('y', output, size, 'out');
-  b.loop(turns, 'thread', [], (i) => {
-    const at = lanes === 1 ? i : add(mul(i, LANES), LANE);
-    b.store(to, at, body(b, b.load(from, at)));
-  });
-  const kernel: Kernel = b.build(name);
+  const count = input.data.length;
+  const size = Math.ceil(count / 16) * 16;
+  const make = (target: KernelTarget): Kernel => {
+    const b = new KernelBuilder(target);
+    const from = b.buffer('x', input.dtype, size, 'in');
+    const to = b.buffer('y', output, size, 'out');
+    const { lanes, laneIndex } = b;
+    b.loop(wide ? size / lanes : size, 'thread', [], (i) => {
+      const at = wide ? add(mul(i, lanes), laneIndex) : i;
+      b.store(to, at, body(b, b.load(from, at)));
+    });
+    return b.build(name);
+  };
   const Data = input.data.constructor as new (n: number) => typeof input.data;
   const padded = new Data(size);
   padded.set(input.data);
-  const empty = () =>
-    output === 'f32'
-      ? new Float32Array(size)
-      : output === 'i32'
-        ? new Int32Array(size)
-        : DTYPES[output].bytes === 2
-          ? new Uint16Array(size)
-          : new Uint8Array(size);
+  const empty = () => new (arrayClass(output))(size);
+  const kernel = make(WASM_KERNELS);
   const result = empty();
   interpretKernel(kernel, { buffers: [padded.slice(), result], vars: [] });
-  const code = await runOnWasm(DEVICES[1], kernel, [padded, empty()], []);
-  const count = input.data.length;
-  return [result.subarray(0, count), code.subarray(0, count)];
+  const results = [result, await runOnWasm(DEVICES[1], kernel, [padded, empty()], [])];
+  for (const { target, guarded } of nativeDevices()) {
+    const native = make(kernelsOf(target));
+    results.push((await runOnNative(guarded, native, [padded, empty()], [])).buffers[1]);
+  }
+  return results.map((all) => (all as Numbers).subarray(0, count));
 }
 
 /** The first element where `got` is not what is wanted, or -1: many comparisons, one expectation. */
@@ -110,36 +114,36 @@ describe.each(FORMATS)('%s', (dtype) => {
   const values = interesting(dtype);
   const nan = encodeFloat(dtype, Number.NaN);
 
-  it.each([1, LANES])('every element is loaded and stored exactly, %i at a time', async (lanes) => {
-    for (const got of await onBoth('load', { dtype, data: bits }, 'f32', lanes, (_b, x) => x)) {
+  it.each([false, true])('every element is loaded and stored exactly, wide: %s', async (wide) => {
+    for (const got of await onAll('load', { dtype, data: bits }, 'f32', wide, (_b, x) => x)) {
       expect(firstWrong(got, (i) => decodeFloat(dtype, bits[i]))).toBe(-1);
     }
-    for (const got of await onBoth('copy', { dtype, data: bits }, dtype, lanes, (_b, x) => x)) {
+    for (const got of await onAll('copy', { dtype, data: bits }, dtype, wide, (_b, x) => x)) {
       expect(firstWrong(got, (i) => (isNaNBits(bits[i]) ? nan : bits[i]))).toBe(-1);
     }
   });
 
-  it.each([1, LANES])('floats are rounded to the nearest, %i at a time', async (lanes) => {
+  it.each([false, true])('floats are rounded to the nearest, wide: %s', async (wide) => {
     const input = { dtype: 'f32', data: values } as const;
-    for (const got of await onBoth('store', input, dtype, lanes, (_b, x) => x)) {
+    for (const got of await onAll('store', input, dtype, wide, (_b, x) => x)) {
       expect(firstWrong(got, (i) => encodeFloat(dtype, values[i]))).toBe(-1);
     }
     const round = (b: KernelBuilder, x: ReturnType<KernelBuilder['load']>) =>
       roundSmall(b, dtype, x);
-    for (const got of await onBoth('round', input, 'f32', lanes, round)) {
+    for (const got of await onAll('round', input, 'f32', wide, round)) {
       expect(firstWrong(got, (i) => roundTo(dtype, values[i]))).toBe(-1);
     }
   });
 
   it('bits are made and read in registers', async () => {
     const input = { dtype: 'f32', data: values } as const;
-    for (const got of await onBoth('encode', input, 'i32', LANES, (b, x) =>
+    for (const got of await onAll('encode', input, 'i32', true, (b, x) =>
       encodeSmall(b, dtype, x),
     )) {
       expect(firstWrong(got, (i) => encodeFloat(dtype, values[i]))).toBe(-1);
     }
     const codes = { dtype: 'i32', data: Int32Array.from(bits) } as const;
-    for (const got of await onBoth('decode', codes, 'f32', LANES, (b, x) =>
+    for (const got of await onAll('decode', codes, 'f32', true, (b, x) =>
       decodeSmall(b, dtype, x),
     )) {
       expect(firstWrong(got, (i) => decodeFloat(dtype, bits[i]))).toBe(-1);
@@ -148,13 +152,12 @@ describe.each(FORMATS)('%s', (dtype) => {
 
   it('every step of a chain is rounded, also within one kernel', async () => {
     const some = [1e6, 1 / 3, -2.7, 65519, 1e-8, 200, 300];
-    const chain = (device: 'interpret' | 'interpret-kernels' | 'wasm') => {
+    const chain = (device: DeviceName) => {
       const x = tensor(some, { device }).cast(dtype);
       return x.mul(3).add(x).sqrt().cast('f32').mul(2).toArray();
     };
     const want = await chain('interpret');
-    expect(await chain('interpret-kernels')).toEqual(want);
-    expect(await chain('wasm')).toEqual(want);
+    for (const name of COMPILED_DEVICES) expect(await chain(name), name).toEqual(want);
   });
 
   it('sums and products are f32 and rounded once', async () => {

@@ -1,12 +1,9 @@
 import { kernelsOf } from '../../src/compile/code.ts';
-import { emitX64 } from '../../src/compile/index.ts';
-import type { Device } from '../../src/device/index.ts';
 import type { TypedArray } from '../../src/ir/dtype.ts';
 import { interpretKernel } from '../../src/ir/kernel/interpret.ts';
 import { isParallel } from '../../src/ir/kernel/threads.ts';
 import type { Kernel, Statement } from '../../src/ir/kernel/types.ts';
 import { verifyKernel } from '../../src/ir/kernel/verify.ts';
-import { runPlan } from '../../src/ir/program.ts';
 import { kernelData } from '../support/kernel-data.ts';
 import type { NativeDevices } from '../support/native-devices.ts';
 import {
@@ -17,7 +14,7 @@ import {
   recipeArguments,
 } from '../support/random-kernel.ts';
 import { buildOps, type OpsRecipe } from '../support/random-ops.ts';
-import { programOf } from '../support/run-kernel.ts';
+import { runOnNative } from '../support/run-kernel.ts';
 
 function usesF64(kernel: Kernel): boolean {
   const uses = (s: Statement): boolean =>
@@ -70,35 +67,16 @@ async function compare(
 ): Promise<void> {
   const copies = buffers.map((b) => b.slice());
   const { check } = interpretKernel(kernel, { buffers, vars }, { fusedFma: true });
-  const { name: isa, target, guarded, threads } = devices;
+  const { name: isa, guarded, threads } = devices;
   guarded.edge = seed % 2 === 0 ? 'end' : 'start';
   guarded.byKernels = seed % 4 < 2;
-  const program = programOf(kernel);
-  const { text: _, ...code } = emitX64(program, target);
-  const runs: [Device, string][] = [[guarded, `between guards (${guarded.edge})`]];
+  const runs: [NativeDevices['guarded' | 'threads'], string][] = [
+    [guarded, `between guards (${guarded.edge})`],
+  ];
   // Threads cost a hundred times as much: now and then must do.
   if (isParallel(kernel) && seed % 8 === 0) runs.push([threads, 'on two threads']);
   for (const [device, where] of runs) {
-    const executable = await device.load({ kind: 'x64', plan: runPlan(program), ...code });
-    const pieces = copies.map((data) => {
-      const piece = device.allocate(data.byteLength);
-      device.write(piece, data);
-      return piece;
-    });
-    const ofRole = (role: string) => pieces.filter((_, i) => kernel.buffers[i].role === role);
-    const values = new Map(kernel.vars.map((v, i) => [v.name, vars[i]]));
-    let error: unknown;
-    try {
-      await executable.run(ofRole('in'), ofRole('out'), values);
-    } catch (e) {
-      if (!(e instanceof RangeError)) throw e;
-      error = e;
-    }
-    const results = pieces.map((piece, i) =>
-      device.read(piece, kernel.buffers[i].dtype, buffers[i].length),
-    );
-    for (const piece of pieces) device.free(piece);
-    executable.dispose();
+    const { buffers: results, error } = await runOnNative(device, kernel, copies, vars);
     // Threads go on to the end of their pieces: any of the offenders may be the one named.
     const wanted = check ? `index ${device === guarded ? `${check.value} ` : ''}` : undefined;
     if ((error === undefined) !== (wanted === undefined) || !String(error).includes(wanted ?? '')) {

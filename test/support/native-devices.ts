@@ -1,4 +1,4 @@
-import { type Device, makeNativeDevice } from '../../src/device/index.ts';
+import { type Device, makeNativeDevice, type NativeDevice } from '../../src/device/index.ts';
 import { GuardedDevice, type NativeTarget, nativeTargets } from './guarded-device.ts';
 
 /** Devices for one kind of instructions. */
@@ -8,7 +8,7 @@ export interface NativeDevices {
   /** One thread, arrays between guards. */
   readonly guarded: GuardedDevice;
   /** Two threads, for programs however short. */
-  readonly threads: Device;
+  readonly threads: NativeDevice;
 }
 
 let known: readonly NativeDevices[] | undefined;
@@ -26,4 +26,17 @@ export function nativeDevices(): readonly NativeDevices[] {
     };
   });
   return known;
+}
+
+/**
+ * Devices of each set of instructions for tests that list devices: between guards on one thread, and
+ * with two threads. None where the machine has no native.
+ */
+export function namedNativeDevices(): (readonly [name: string, device: Device])[] {
+  return nativeDevices()
+    .filter(({ target }, i, all) => i === all.findIndex((d) => d.target.isa === target.isa))
+    .flatMap(({ target, guarded, threads }) => [
+      [`native, ${target.isa}`, guarded] as const,
+      [`native, ${target.isa}, 2 threads`, threads] as const,
+    ]);
 }

@@ -1,11 +1,18 @@
-import { emitWasm } from '../../src/compile/index.ts';
-import type { WasmDevice } from '../../src/device/index.ts';
+import { emitWasm, emitX64 } from '../../src/compile/index.ts';
+import type { Device, WasmDevice } from '../../src/device/index.ts';
 import { DTYPES, type TypedArray } from '../../src/ir/dtype.ts';
 import type { Kernel } from '../../src/ir/kernel/types.ts';
-import { alignUp, type Place, type Program, runPlan } from '../../src/ir/program.ts';
+import {
+  alignUp,
+  type Code,
+  type Place,
+  type Program,
+  runPlan,
+  type Target,
+} from '../../src/ir/program.ts';
 
 /** A program of one step that runs a kernel as it is. */
-export function programOf(kernel: Kernel): Program {
+function programOf(kernel: Kernel): Program {
   let inputs = 0;
   let outputs = 0;
   let localBytes = 0;
@@ -31,25 +38,21 @@ export function programOf(kernel: Kernel): Program {
   };
 }
 
-/**
- * Emits a kernel, runs it once and gives its first output.
- *
- * @param buffers a value for each buffer of the kernel, outputs too
- */
-export async function runOnWasm(
-  device: WasmDevice,
+/** What a run left: its buffers, and the RangeError of an index out of range. */
+export interface KernelOutcome {
+  readonly buffers: TypedArray[];
+  readonly error: RangeError | undefined;
+}
+
+/** Runs code of a kernel once on buffers, outputs too. */
+async function runCode(
+  device: Device,
   kernel: Kernel,
+  code: Code,
   buffers: readonly TypedArray[],
   vars: readonly number[],
-) {
-  const program = programOf(kernel);
-  const { bytes, sharedLoops } = emitWasm(program, device.target);
-  const executable = await device.load({
-    kind: 'wasm',
-    plan: runPlan(program),
-    bytes,
-    sharedLoops,
-  });
+): Promise<KernelOutcome> {
+  const executable = await device.load(code);
   const allocations = buffers.map((data) => {
     const allocation = device.allocate(data.byteLength);
     device.write(allocation, data);
@@ -57,12 +60,50 @@ export async function runOnWasm(
   });
   const ofRole = (role: string) => allocations.filter((_, i) => kernel.buffers[i].role === role);
   const values = new Map(kernel.vars.map((v, i) => [v.name, vars[i]]));
+  let error: RangeError | undefined;
   try {
     await executable.run(ofRole('in'), ofRole('out'), values);
-    const out = kernel.buffers.findIndex((b) => b.role === 'out');
-    return device.read(allocations[out], kernel.buffers[out].dtype, buffers[out].length);
-  } finally {
-    for (const allocation of allocations) device.free(allocation);
-    executable.dispose();
+  } catch (e) {
+    if (!(e instanceof RangeError)) throw e;
+    error = e;
   }
+  const after = allocations.map((a, i) =>
+    device.read(a, kernel.buffers[i].dtype, buffers[i].length),
+  );
+  for (const allocation of allocations) device.free(allocation);
+  executable.dispose();
+  return { buffers: after, error };
+}
+
+/**
+ * Emits a kernel as WebAssembly, runs it once and gives its first output.
+ *
+ * @param buffers a value for each buffer of the kernel, outputs too
+ * @throws RangeError for an index out of range
+ */
+export async function runOnWasm(
+  device: WasmDevice,
+  kernel: Kernel,
+  buffers: readonly TypedArray[],
+  vars: readonly number[],
+): Promise<TypedArray> {
+  const program = programOf(kernel);
+  const { bytes, sharedLoops } = emitWasm(program, device.target);
+  const code = { kind: 'wasm', plan: runPlan(program), bytes, sharedLoops } as const;
+  const outcome = await runCode(device, kernel, code, buffers, vars);
+  if (outcome.error) throw outcome.error;
+  return outcome.buffers[kernel.buffers.findIndex((b) => b.role === 'out')];
+}
+
+/** Emits a kernel as x86-64 code and runs it once. */
+export async function runOnNative(
+  device: Device & { readonly target: Target & { readonly kind: 'x64' } },
+  kernel: Kernel,
+  buffers: readonly TypedArray[],
+  vars: readonly number[],
+): Promise<KernelOutcome> {
+  const program = programOf(kernel);
+  const { text: _, ...code } = emitX64(program, device.target);
+  const plan = runPlan(program);
+  return runCode(device, kernel, { kind: 'x64', plan, ...code }, buffers, vars);
 }

@@ -63,3 +63,12 @@ describe('memory', () => {
     }
   });
 });
+
+it('a cast to the same type may be disposed of before what it was made from', async () => {
+  const x = tensor([1, 2]).add(1);
+  await x.data();
+  const same = x.cast('f32');
+  await same.data();
+  same.dispose();
+  expect(await x.add(1).toArray()).toEqual([3, 4]);
+});

@@ -272,9 +272,9 @@ class PairGemmBuilder {
         if (i === 0) {
           const index = add(
             this.#panelBase(panel, stretch),
-            add(mul(block, WORDS * width), j * TILE),
+            add(mul(block, WORDS * width), j * TILE * WORDS),
           );
-          b.tile({ kind: 'tileLoad', tile: right, buffer: this.#right, index, stride: width });
+          b.tile({ kind: 'tileLoad', tile: right, buffer: this.#right, index, stride: TILE });
         }
         b.tile({ kind: 'tileDot', sum, a: left, b: right });
       }
@@ -298,11 +298,11 @@ class PairGemmBuilder {
     /** One word of depth: the place of its block's lines, and its place in them. */
     const step = (block: Index, word: Index, values: readonly Value[]): Value[] => {
       const base = add(
-        this.#panelBase(panel, stretch),
-        mul(add(mul(block, WORDS), word), this.#width),
+        add(this.#panelBase(panel, stretch), mul(block, WORDS * this.#width)),
+        mul(word, b.lanes),
       );
       const right = Array.from({ length: vectors }, (_, v) =>
-        b.load(this.#right, add(base, add(b.laneIndex, v * b.lanes))),
+        b.load(this.#right, add(base, add(b.laneIndex, v * b.lanes * WORDS))),
       );
       const next = [...values];
       for (let i = 0; i < height; i++) {

@@ -70,7 +70,7 @@ export class PairPacking {
     });
   }
 
-  /** Lines side by side as [pair][width] words, from word `base` of the target on. */
+  /** Lines side by side as [block][16 lines][16 pairs][16] words, from word `base` of the target on. */
   toColumns(
     operand: Lines,
     first: Index,
@@ -82,7 +82,6 @@ export class PairPacking {
   ): void {
     const b = this.#b;
     this.#eachBlock(stretch, (block, left) => {
-      const row = (i: number) => add(base, mul(add(mul(block, WORDS), i), width));
       for (let from = 0; from < valid; from += b.lanes) {
         const lane = add(b.laneIndex, from);
         const vectors = operand.along
@@ -96,7 +95,8 @@ export class PairPacking {
             )
           : this.#square(operand, add(first, lane), [sub(constant(valid - 1), lane)], stretch, block, left);
         vectors.forEach((vector, i) => {
-          b.store(target, add(row(i), lane), vector);
+          const place = add(mul(block, WORDS * width), from * WORDS + i * b.lanes);
+          b.store(target, add(base, add(place, b.laneIndex)), vector);
         });
       }
     });

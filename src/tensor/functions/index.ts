@@ -79,6 +79,7 @@ export {
   fromPanels,
   type PackedMatrix,
   type PlainCodes,
+  panelScales,
   requirePanels,
   toPanels,
 } from './packed-panels.ts';

@@ -43,9 +43,14 @@ export function requirePanels(
 }
 
 /**
- * From the plain layout to panels: places move. Scales keep their type on native, where one instruction
- * widens a vector of f16; elsewhere they become f32, which is cheaper there than fewer bytes.
+ * Scales as products read them fastest: of their type on native, where one instruction widens a vector
+ * of f16; elsewhere as f32, which is cheaper there than fewer bytes.
  */
+export function panelScales(scales: Tensor): Tensor {
+  return scales.device.name === 'native' ? scales : scales.cast('f32');
+}
+
+/** From the plain layout to panels: places move. */
 export function toPanels(
   { codes, scales }: PlainCodes,
   shape: readonly [number, number],
@@ -59,7 +64,7 @@ export function toPanels(
     .pad([missing, [0, 0]])
     .reshape([panels, PANEL_ROWS, blocks, words, WORD_CODES])
     .permute([0, 2, 3, 1, 4]);
-  const factors = (scales.device.name === 'native' ? scales : scales.cast('f32'))
+  const factors = panelScales(scales)
     .pad([missing, [0, 0]])
     .reshape([panels, PANEL_ROWS, wanted.scales[1]])
     .permute([0, 2, 1]);
