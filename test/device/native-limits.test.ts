@@ -144,6 +144,17 @@ describe('an arena', () => {
     expect(arena.liveBytes).toBe(1100 * MIB);
   });
 
+  it('can hold what it has and what is available, as far as its addresses reach', () => {
+    let resident = 0;
+    const { region } = booked(2 ** 40, () => resident);
+    const arena = new Arena(region, available(1256));
+    expect(arena.capacity).toBe(1000 * MIB);
+    resident = 300 * MIB;
+    expect(arena.capacity).toBe(1300 * MIB);
+    expect(new Arena(region, available(100)).capacity).toBe(300 * MIB);
+    expect(new Arena(region, files({})).capacity).toBe(2 ** 40);
+  });
+
   it('keeps a little of what is freed, and gives back much', () => {
     const { region, back } = booked(2 ** 40, () => 0);
     const arena = new Arena(region, available(10_000));

@@ -168,15 +168,19 @@ test('packed weights are trained by an adapter or not at all, and count', async 
   expect(adapted.parameters).toBe(parameters + 2 * 2 * 2 * 32);
 });
 
-test('a step beyond all addresses is refused with what helps', async () => {
-  const big: RunSettings = {
-    model: { layers: 1, width: 32, heads: 2, context: 1024 },
-    train: { steps: 1, batch: 2048 },
-  };
-  await expect(run('big', big)).rejects.toThrow(
-    /does not fit: \d+\.\d+ GiB .*; there are 4\.00 GiB\. What helps: --batch 1024/,
-  );
-});
+// Interpreters know no limit.
+test.skipIf(device().capacity === Number.POSITIVE_INFINITY)(
+  'a step beyond all memory is refused with what helps',
+  async () => {
+    const big: RunSettings = {
+      model: { layers: 1, width: 32, heads: 2, context: 1024 },
+      train: { steps: 1, batch: 2 ** 20 },
+    };
+    await expect(run('big', big)).rejects.toThrow(
+      /does not fit: \d+\.\d+ GiB .*; there are \d+\.\d\d GiB\. What helps: --batch 524288/,
+    );
+  },
+);
 
 test('learns the characters of more records than a call takes arguments', async () => {
   const path = join(folder, 'lines.jsonl');

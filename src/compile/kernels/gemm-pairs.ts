@@ -32,7 +32,9 @@ interface PairTiles {
 /** All but the operands of a step hold sums. */
 const PAIRS: PairTiles = { rows: 8, vectors: 3, depth: 512, columns: 480 };
 /** Four tiles of sums, two for either operand. */
-const TILES: PairTiles = { rows: 32, vectors: 2, depth: 1024, columns: 512 };
+const TILES: PairTiles = { rows: 32, vectors: 2, depth: 2048, columns: 512 };
+/** A packed block of the right operand has at most so many elements: half the second-level cache. */
+const MOST_ELEMENTS = 2 ** 19;
 /** Words of depth in each turn of the loop over pairs. */
 const UNROLL = 4;
 const TILE = 16;
@@ -87,7 +89,9 @@ class PairGemmBuilder {
     this.#b = b;
     this.#gemm = gemm;
     this.#usesTiles = b.target.bf16 === 'tiles';
-    this.#tiles = this.#usesTiles ? TILES : PAIRS;
+    const tiles = this.#usesTiles ? TILES : PAIRS;
+    const columns = Math.floor(MOST_ELEMENTS / Math.min(tiles.depth, Math.max(1, gemm.k)));
+    this.#tiles = { ...tiles, columns: Math.min(tiles.columns, columns) };
     const { rows, vectors, depth } = this.#tiles;
     this.#width = vectors * b.lanes;
     const sizes = { ...gemm, aIsPlain: false };

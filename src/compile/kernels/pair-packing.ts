@@ -1,12 +1,16 @@
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
 import { add, constant, type Index, mul, sub } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
+import { upTo } from '../../ir/shape.ts';
 import { turnSquare } from './square.ts';
 
 /** Elements of depth that a tile, or sixteen words of pairs, holds. */
 export const BLOCK = 32;
 /** Words of a block. */
 export const WORDS = BLOCK / 2;
+
+/** Blocks of a line that are packed at a time. */
+const GROUP = 4;
 
 /** An operand: lines (rows of the left, columns of the right one) by depth. */
 export interface Lines {
@@ -51,9 +55,12 @@ export class PairPacking {
     const place = (block: Index, line: Index) =>
       add(mul(add(mul(block, lines), line), WORDS), b.laneIndex);
     if (operand.along) {
-      b.loop(count, 'serial', [], (line) => {
-        this.#eachBlock(stretch, (block, left) => {
-          b.store(target, place(block, line), this.#along(operand, add(first, line), stretch, block, left));
+      this.#someBlocks(stretch, (blocks) => {
+        b.loop(count, 'serial', [], (line) => {
+          for (const { block, left } of blocks) {
+            const words = this.#along(operand, add(first, line), stretch, block, left);
+            b.store(target, place(block, line), words);
+          }
         });
       });
       return;
@@ -111,6 +118,23 @@ export class PairPacking {
     this.#b.loop(whole, 'serial', [], (block) => body(block, BLOCK));
     const left = length - whole * BLOCK;
     if (left > 0) body(constant(whole), left);
+  }
+
+  /** The same, some blocks at a time: those of a line lie in few sets of the cache. */
+  #someBlocks(
+    { length }: Stretch,
+    body: (blocks: readonly { block: Index; left: number }[]) => void,
+  ): void {
+    const whole = Math.floor(length / BLOCK);
+    const groups = Math.floor(whole / GROUP);
+    this.#b.loop(groups, 'serial', [], (group) => {
+      body(upTo(0, GROUP).map((i) => ({ block: add(mul(group, GROUP), i), left: BLOCK })));
+    });
+    const rest = upTo(groups * GROUP, Math.ceil(length / BLOCK)).map((block) => ({
+      block: constant(block),
+      left: Math.min(BLOCK, length - block * BLOCK),
+    }));
+    if (rest.length > 0) body(rest);
   }
 
   /** The words of one line in a block. */

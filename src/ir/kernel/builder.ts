@@ -3,6 +3,7 @@ import type { DType } from '../dtype.ts';
 import type { Var } from '../shape.ts';
 import {
   type Atom,
+  add,
   atLane,
   atomIndex,
   constant,
@@ -297,8 +298,20 @@ export class KernelBuilder {
 
   /** See `PairsValue`: a vector of words of two vectors of floats. */
   pairs(order: PairsValue['order'], a: Value, b: Value): Value {
+    const whole = order === 'along' ? this.#wholeWords(a, b) : undefined;
+    if (whole) return whole;
     const draft = { kind: 'pairs', dtype: 'i32', lanes: this.lanes, order, a, b } as const;
     return this.#pure(draft, [a, b], order);
+  }
+
+  /** Neighbours in memory are words as they lie. Their subnormal elements stay: products flush them. */
+  #wholeWords(a: Value, b: Value): Value | undefined {
+    const isPlain = (x: Value) =>
+      x.kind === 'load' && x.buffer.dtype === 'bf16' && x.step === 1 && x.mask.length === 0;
+    if (a.kind !== 'load' || b.kind !== 'load' || !isPlain(a) || !isPlain(b)) return undefined;
+    if (a.buffer !== b.buffer || a.buffer.role !== 'in') return undefined;
+    if (add(a.index, this.lanes).key !== b.index.key) return undefined;
+    return this.words(a.buffer, a.index);
   }
 
   /** See `PairDotValue`: vectors of words, and sums. */
