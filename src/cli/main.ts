@@ -1,15 +1,21 @@
 import { Command, CommanderError } from 'commander';
 import { debugging } from '../base/env.ts';
-import { useProgramCache } from '../io/index.ts';
-import { compressCommand } from './commands/compress.ts';
-import { doctorCommand } from './commands/doctor.ts';
-import { evalCommand } from './commands/eval.ts';
-import { generateCommand } from './commands/generate.ts';
-import { labCommand } from './commands/lab.ts';
-import { serveCommand } from './commands/serve.ts';
-import { startCommand } from './commands/start.ts';
-import { trainCommand } from './commands/train.ts';
+import { useProgramCache } from '../io/use-program-cache.ts';
 import { version } from './version.ts';
+
+type MakeCommand = (finish: (code: number) => void) => Command;
+
+/** Each is loaded when it is called: none waits for what another one needs. */
+const COMMANDS: Readonly<Record<string, () => Promise<MakeCommand>>> = {
+  start: async () => (await import('./commands/start.ts')).startCommand,
+  train: async () => (await import('./commands/train.ts')).trainCommand,
+  compress: async () => (await import('./commands/compress.ts')).compressCommand,
+  eval: async () => (await import('./commands/eval.ts')).evalCommand,
+  generate: async () => (await import('./commands/generate.ts')).generateCommand,
+  serve: async () => (await import('./commands/serve.ts')).serveCommand,
+  lab: async () => (await import('./commands/lab.ts')).labCommand,
+  doctor: async () => (await import('./commands/doctor.ts')).doctorCommand,
+};
 
 const EXAMPLES = `
 Examples:
@@ -44,17 +50,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description('Train, compress and serve language models')
     .version(version())
     .addHelpText('after', EXAMPLES);
-  const commands = [
-    startCommand,
-    trainCommand,
-    compressCommand,
-    evalCommand,
-    generateCommand,
-    serveCommand,
-    labCommand,
-    doctorCommand,
-  ];
-  for (const command of commands) program.addCommand(command(finish));
+  for (const load of commandsFor(argv[0])) program.addCommand((await load())(finish));
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {
     await program.parseAsync(argv, { from: 'user' });
@@ -65,6 +61,13 @@ export async function main(argv: readonly string[]): Promise<number> {
     report(error);
     return 1;
   }
+}
+
+/** The command that is called; all of them where help, or a guess at what was meant, names them. */
+function commandsFor(word: string | undefined): readonly (() => Promise<MakeCommand>)[] {
+  if (word !== undefined && Object.hasOwn(COMMANDS, word)) return [COMMANDS[word]];
+  if (word === '--version' || word === '-V') return [];
+  return Object.values(COMMANDS);
 }
 
 function report(error: unknown): void {

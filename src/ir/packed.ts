@@ -13,7 +13,8 @@ import type { Shape } from './shape.ts';
  *
  * Activations [.., columns] are rounded to int8 in blocks of 32: i32 [.., blocks, ENTRY]. An entry
  * has eight words of four codes each, in the order in which the weight's codes come out of its
- * bytes; then the bits of the f32 scale; then the sum of the codes times the code that stands for 0.
+ * bytes; then the bits of the f32 scale; then minus the sum of the codes times the
+ * code that stands for 0: what sums of products begin with.
  */
 export const PANEL_ROWS = 16;
 /** Columns that share a scale of the activations. */

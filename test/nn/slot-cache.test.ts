@@ -10,6 +10,7 @@ import * as g from '../../src/ir/graph/build.ts';
 import { Llama, llamaConfig } from '../../src/models/index.ts';
 import { SlotCache } from '../../src/nn/index.ts';
 import { jit, random, realize, scope, type Tensor, tensor } from '../../src/tensor/index.ts';
+import { namedNativeDevices } from '../support/native-devices.ts';
 
 const CONTEXT = 70;
 const VOCABULARY = 20;
@@ -65,6 +66,7 @@ const devices: [string, () => Device][] = [
   ['interpret', () => new GraphInterpreter()],
   ['interpret-kernels', () => new KernelInterpreter()],
   ['wasm', () => new WasmDevice({ relaxedSimd: true, threads: 1 })],
+  ...namedNativeDevices().map(([name, native]): [string, () => Device] => [name, () => native]),
 ];
 
 test.each(devices)('%s: logits of the whole forward pass, whatever the pieces', async (_, open) => {

@@ -15,13 +15,20 @@ import {
   tensor,
   valueAndGrad,
 } from '../../src/tensor/index.ts';
+import { namedNativeDevices } from '../support/native-devices.ts';
 
 const devices = [
   ['wasm', new WasmDevice({ relaxedSimd: true, threads: 1 })],
   ['wasm, 2 threads', new WasmDevice({ relaxedSimd: true, threads: 2, worthThreads: 0 })],
+  ...namedNativeDevices(),
   ['kernel interpreter', new KernelInterpreter()],
   ['graph interpreter', new GraphInterpreter()],
 ] as const;
+
+/** Threads of their own stop between kernels: one thread that calls and runs itself does not. */
+const native = namedNativeDevices()
+  .filter(([name]) => name.includes('threads'))
+  .map(([name, device]) => [name, device, 256, 60] as const);
 
 const counterOn = (device: Device, value = 1) => new Cell(tensor([value], { device }), 'counter');
 
@@ -162,6 +169,7 @@ describe('cancelling a step that runs', () => {
 
   it.each([
     ['wasm', new WasmDevice({ relaxedSimd: true, threads: 1 }), 256, 60],
+    ...native,
     [
       'wasm, 2 threads',
       new WasmDevice({ relaxedSimd: true, threads: 2, worthThreads: 0 }),

@@ -11,6 +11,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { compressModel } from '../../src/compress/index.ts';
+import { device } from '../../src/device/index.ts';
 import { loadModel } from '../../src/models/index.ts';
 import { saveModel } from '../../src/models/node.ts';
 import { hasCheckpoint, type RunSettings, resolveRun, runTraining } from '../../src/train/index.ts';

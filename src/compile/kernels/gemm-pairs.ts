@@ -6,10 +6,11 @@ import { BLOCK, blocksOf, type Lines, PairPacking, type Stretch, WORDS } from '.
 
 /** C [batch, m, n] = sum over k of A [batch, m, k] B [batch, k, n], where A and B are of bf16. */
 export interface PairGemm {
-  readonly batch: number;
+  /** Sizes, which may be symbolic. */
+  readonly batch: Index;
   readonly m: Index;
-  readonly n: number;
-  readonly k: number;
+  readonly n: Index;
+  readonly k: Index;
   /** Rows of A in one of the batch. */
   readonly a: (batch: Index) => Lines;
   /** Columns of B. */
@@ -63,7 +64,8 @@ interface Tile {
   readonly rows: Index;
   readonly column: Index;
   readonly panel: Index;
-  readonly valid: number;
+  /** Its columns. */
+  readonly valid: Index;
   /** Where its sums lie. */
   readonly sums: Index;
   readonly stretch: Stretch;
@@ -84,17 +86,21 @@ class PairGemmBuilder {
   /** Sums of one tile, or of all of a piece's where the depth has several blocks. */
   readonly #sums: Buffer;
   readonly #panels: number;
+  /** A symbolic depth is one block. */
+  readonly #depth: number;
 
   constructor(b: KernelBuilder, gemm: PairGemm, threads: number) {
     this.#b = b;
     this.#gemm = gemm;
     this.#usesTiles = b.target.bf16 === 'tiles';
     const tiles = this.#usesTiles ? TILES : PAIRS;
-    const columns = Math.floor(MOST_ELEMENTS / Math.min(tiles.depth, Math.max(1, gemm.k)));
-    this.#tiles = { ...tiles, columns: Math.min(tiles.columns, columns) };
-    const { rows, vectors, depth } = this.#tiles;
+    const [batch, n, k] = [gemm.batch, gemm.n, gemm.k].map((size) => range(size).max);
+    this.#depth = gemm.k.isConstant ? Math.min(tiles.depth, Math.max(1, k)) : k;
+    const columns = Math.min(tiles.columns, Math.floor(MOST_ELEMENTS / this.#depth));
+    this.#tiles = { ...tiles, columns };
+    const { rows, vectors } = this.#tiles;
     this.#width = vectors * b.lanes;
-    const sizes = { ...gemm, aIsPlain: false };
+    const sizes = { batch, m: gemm.m, n, k, aIsPlain: false };
     this.#tasks = chooseTasks(
       sizes,
       this.#tiles,
@@ -104,10 +110,10 @@ class PairGemmBuilder {
     );
     this.#panels = Math.ceil(this.#tasks.columns / this.#width);
     this.#packing = new PairPacking(b);
-    const words = Math.ceil(Math.min(gemm.k, depth) / BLOCK) * WORDS;
+    const words = Math.ceil(this.#depth / BLOCK) * WORDS;
     this.#left = b.buffer('left', 'i32', rows * words, 'local');
     this.#right = b.buffer('right', 'i32', this.#panels * this.#width * words, 'local');
-    const all = gemm.k > depth ? this.#panels * this.#mostRowTiles() : 1;
+    const all = k > this.#depth ? this.#panels * this.#mostRowTiles() : 1;
     this.#sums = b.buffer('sums', 'f32', all * rows * this.#width, 'local');
   }
 
@@ -121,21 +127,30 @@ class PairGemmBuilder {
   build(): void {
     const { n } = this.#gemm;
     const { columns } = this.#tasks;
-    if (n === 0) return;
-    const whole = Math.floor(n / columns);
-    this.#pieces(whole, (block) => mul(block, columns), columns);
-    const rest = n - whole * columns;
-    if (rest > 0) this.#pieces(1, () => constant(whole * columns), rest);
+    const [whole, rest] = [div(n, columns), mod(n, columns)];
+    this.#pieces(whole, (block) => mul(block, columns), constant(columns));
+    const isLeft = div(add(rest, columns - 1), columns);
+    this.#pieces(isLeft, () => mul(whole, columns), rest);
   }
 
   /** All pieces that are so many columns wide. */
-  #pieces(count: number, column: (block: Index) => Index, columns: number): void {
+  #pieces(count: Index, column: (block: Index) => Index, columns: Index): void {
+    const b = this.#b;
     const { batch } = this.#gemm;
     for (const { parts, part } of this.#rowParts()) {
-      this.#b.loop(batch * parts * count, 'thread', [], (piece) => {
-        const block = mod(piece, count);
-        const rows = part(mod(div(piece, count), parts));
-        this.#piece(div(piece, count * parts), column(block), columns, rows);
+      if (count.isConstant) {
+        const blocks = count.constant;
+        b.loop(mul(batch, parts * blocks), 'thread', [], (piece) => {
+          const rows = part(mod(div(piece, blocks), parts));
+          this.#piece(div(piece, blocks * parts), column(mod(piece, blocks)), columns, rows);
+        });
+        continue;
+      }
+      // Nothing is divided by a symbolic number.
+      b.loop(mul(batch, parts), 'thread', [], (piece) => {
+        b.loop(count, 'serial', [], (block) => {
+          this.#piece(div(piece, parts), column(block), columns, part(mod(piece, parts)));
+        });
       });
     }
   }
@@ -162,10 +177,10 @@ class PairGemmBuilder {
   }
 
   /** Some rows of some columns. */
-  #piece(group: Index, column: Index, columns: number, rows: RowPart): void {
+  #piece(group: Index, column: Index, columns: Index, rows: RowPart): void {
     const { k } = this.#gemm;
-    const { depth } = this.#tiles;
-    const full = Math.max(0, Math.ceil(k / depth) - 1);
+    const depth = this.#depth;
+    const full = k.isConstant ? Math.max(0, Math.ceil(k.constant / depth) - 1) : 0;
     const phase = (stretch: Stretch, first: boolean, last: boolean) => {
       this.#pack(group, column, columns, stretch);
       this.#rows(group, column, columns, rows, stretch, first, last);
@@ -174,39 +189,45 @@ class PairGemmBuilder {
       phase({ start: ZERO, length: k }, true, true);
       return;
     }
-    phase({ start: ZERO, length: depth }, true, false);
+    phase({ start: ZERO, length: constant(depth) }, true, false);
     this.#b.loop(full - 1, 'serial', [], (i) => {
-      phase({ start: mul(add(i, 1), depth), length: depth }, false, false);
+      phase({ start: mul(add(i, 1), depth), length: constant(depth) }, false, false);
     });
-    phase({ start: constant(full * depth), length: k - full * depth }, false, true);
+    phase({ start: constant(full * depth), length: sub(k, full * depth) }, false, true);
   }
 
   /** The right operand's block as panels [panel][pair][width]. */
-  #pack(group: Index, column: Index, columns: number, stretch: Stretch): void {
+  #pack(group: Index, column: Index, columns: Index, stretch: Stretch): void {
     const operand = this.#gemm.b(group);
-    this.#eachPanel(columns, (p, valid) => {
-      const first = add(column, mul(p, this.#width));
-      const base = this.#panelBase(p, stretch);
-      this.#packing.toColumns(operand, first, valid, this.#width, stretch, this.#right, base);
+    this.#eachPanel(columns, (p, count) => {
+      const some = { operand, first: add(column, mul(p, this.#width)), count };
+      const base = this.#panelBase(p);
+      this.#packing.toColumns(some, this.#width, stretch, this.#right, base);
     });
   }
 
-  #panelBase(panel: Index, stretch: Stretch): Index {
-    return mul(panel, blocksOf(stretch) * WORDS * this.#width);
+  #panelBase(panel: Index): Index {
+    return mul(panel, Math.ceil(this.#depth / BLOCK) * WORDS * this.#width);
   }
 
   /** Whole panels in a loop, then the one that is not whole. */
-  #eachPanel(columns: number, panel: (p: Index, valid: number) => void): void {
-    const whole = Math.floor(columns / this.#width);
-    this.#b.loop(whole, 'serial', [], (p) => panel(p, this.#width));
-    const rest = columns - whole * this.#width;
-    if (rest > 0) panel(constant(whole), rest);
+  #eachPanel(columns: Index, panel: (p: Index, valid: Index) => void): void {
+    const width = this.#width;
+    const [whole, rest] = [div(columns, width), mod(columns, width)];
+    this.#b.loop(whole, 'serial', [], (p) => panel(p, constant(width)));
+    this.#ifAny(rest, width, () => panel(whole, rest));
+  }
+
+  /** Something for what is left of a size below `limit`, if anything is. */
+  #ifAny(rest: Index, limit: number, body: () => void): void {
+    if (!rest.isConstant) this.#b.loop(div(add(rest, limit - 1), limit), 'serial', [], body);
+    else if (rest.constant > 0) body();
   }
 
   #rows(
     group: Index,
     column: Index,
-    columns: number,
+    columns: Index,
     { start, whole, rest }: RowPart,
     stretch: Stretch,
     first: boolean,
@@ -215,11 +236,11 @@ class PairGemmBuilder {
     const b = this.#b;
     const { rows } = this.#tiles;
     const size = rows * this.#width;
-    const isKept = this.#gemm.k > this.#tiles.depth;
+    const isKept = range(this.#gemm.k).max > this.#depth;
     const some = (tile: Index, count: Index) => {
       const row = add(start, mul(tile, rows));
-      const operand = this.#gemm.a(group);
-      this.#packing.toLines(operand, row, count, rows, stretch, this.#left);
+      const lines = { operand: this.#gemm.a(group), first: row, count };
+      this.#packing.toLines(lines, rows, stretch, this.#left);
       this.#eachPanel(columns, (panel, valid) => {
         const place = add(mul(tile, this.#panels), panel);
         const sums = isKept ? mul(place, size) : ZERO;
@@ -228,10 +249,7 @@ class PairGemmBuilder {
       });
     };
     b.loop(whole, 'serial', [], (i) => some(i, constant(rows)));
-    // One turn, or none where a symbolic number of rows leaves nothing over.
-    if (rest.isConstant) {
-      if (rest.constant > 0) some(whole, rest);
-    } else b.loop(div(add(rest, rows - 1), rows), 'serial', [], () => some(whole, rest));
+    this.#ifAny(rest, rows, () => some(whole, rest));
   }
 
   #tile(tile: Tile): void {
@@ -241,13 +259,18 @@ class PairGemmBuilder {
     if (!tile.last) return;
     const { group, row, rows, column, panel, valid, sums } = tile;
     b.loop(rows, 'serial', [], (i) => {
-      for (let v = 0; v < valid; v += b.lanes) {
+      for (let v = 0; v < this.#most(valid); v += b.lanes) {
         const lane = add(b.laneIndex, v);
         const value = b.load(this.#sums, add(sums, add(mul(i, this.#width), lane)));
         const n = add(column, add(mul(panel, this.#width), lane));
-        this.#gemm.finish(group, add(row, i), n, value, [sub(constant(valid - 1), lane)]);
+        this.#gemm.finish(group, add(row, i), n, value, [sub(sub(valid, 1), lane)]);
       }
     });
+  }
+
+  /** Columns of a panel at most. */
+  #most(valid: Index): number {
+    return Math.min(range(valid).max, this.#width);
   }
 
   /** Two by two tiles of sums, or fewer where the rows or columns end. */
@@ -255,7 +278,7 @@ class PairGemmBuilder {
     const b = this.#b;
     const width = this.#width;
     const down = Math.ceil(Math.min(range(rows).max, this.#tiles.rows) / TILE);
-    const across = Math.ceil(valid / TILE);
+    const across = Math.ceil(this.#most(valid) / TILE);
     const parts = Array.from({ length: down * across }, (_, t) => {
       const [i, j] = [Math.floor(t / across), t % across];
       const index = add(sums, i * TILE * width + j * TILE);
@@ -275,7 +298,7 @@ class PairGemmBuilder {
         }
         if (i === 0) {
           const index = add(
-            this.#panelBase(panel, stretch),
+            this.#panelBase(panel),
             add(mul(block, WORDS * width), j * TILE * WORDS),
           );
           b.tile({ kind: 'tileLoad', tile: right, buffer: this.#right, index, stride: TILE });
@@ -291,7 +314,7 @@ class PairGemmBuilder {
   /** Sums in registers: a word of the left operand for all lanes, times vectors of the right one. */
   #byPairs({ rows, panel, valid, sums, stretch, first }: Tile): void {
     const b = this.#b;
-    const vectors = Math.ceil(valid / b.lanes);
+    const vectors = Math.ceil(this.#most(valid) / b.lanes);
     const height = Math.min(range(rows).max, this.#tiles.rows);
     const places = Array.from({ length: height * vectors }, (_, t) => {
       const [i, v] = [Math.floor(t / vectors), t % vectors];
@@ -302,7 +325,7 @@ class PairGemmBuilder {
     /** One word of depth: the place of its block's lines, and its place in them. */
     const step = (block: Index, word: Index, values: readonly Value[]): Value[] => {
       const base = add(
-        add(this.#panelBase(panel, stretch), mul(block, WORDS * this.#width)),
+        add(this.#panelBase(panel), mul(block, WORDS * this.#width)),
         mul(word, b.lanes),
       );
       const right = Array.from({ length: vectors }, (_, v) =>

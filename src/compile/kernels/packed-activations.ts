@@ -60,7 +60,7 @@ function build(
     });
     const at = (place: number) => [...row, block, constant(place)];
     write(at(SCALE_PLACE), b.bitcast(scale, 'i32'), []);
-    write(at(ORIGIN_PLACE), b.binary('mul', sum, b.const('i32', originOf(bits))), []);
+    write(at(ORIGIN_PLACE), b.binary('mul', sum, b.const('i32', -originOf(bits))), []);
   };
   eachBlock(b, lead, blocks, one);
 }

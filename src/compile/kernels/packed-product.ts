@@ -35,8 +35,6 @@ export const productTemplate: CallTemplate = {
   build: (b, lowering, [result]) => new PackedProduct(b, lowering, result).build(),
 };
 
-/** Rows of activations that share the codes of a panel, once they are unpacked. */
-const TILE_ROWS = 4;
 /** Turns signed bytes into unsigned ones, 128 standing for 0. */
 const SIGNS = 0x80808080 | 0;
 const LOW_HALVES = 0x0f0f0f0f;
@@ -95,7 +93,7 @@ class PackedProduct {
 
   build(): void {
     const b = this.#b;
-    const { panels: side } = this.#cut(Math.min(this.#rows, TILE_ROWS));
+    const { panels: side } = this.#cut(Math.min(this.#rows, this.#mostRows));
     const whole = Math.floor(this.#panels / side);
     const far = (i: Index) => Array.from({ length: side }, (_, s) => add(i, s * whole));
     b.loop(whole, 'thread', [], (i) => this.#panelsSideBySide(far(i)));
@@ -106,8 +104,9 @@ class PackedProduct {
   /** All rows of activations by some panels. */
   #panelsSideBySide(panels: readonly Index[]): void {
     const b = this.#b;
-    const whole = Math.floor(this.#rows / TILE_ROWS);
-    const rest = this.#rows - whole * TILE_ROWS;
+    const most = this.#mostRows;
+    const whole = Math.floor(this.#rows / most);
+    const rest = this.#rows - whole * most;
     const tiles = (row: Index, rows: number) => {
       const all = PANEL_ROWS / b.lanes;
       const { vectors } = this.#cut(rows);
@@ -118,15 +117,20 @@ class PackedProduct {
         this.#tile(columns, row, rows);
       }
     };
-    b.loop(whole, 'serial', [], (i) => tiles(mul(i, TILE_ROWS), TILE_ROWS));
-    if (rest > 0) tiles(constant(whole * TILE_ROWS), rest);
+    b.loop(whole, 'serial', [], (i) => tiles(mul(i, most), most));
+    if (rest > 0) tiles(constant(whole * most), rest);
+  }
+
+  /** Rows of activations that share the codes of a panel, once they are unpacked. */
+  get #mostRows(): number {
+    return this.#b.lanes === 16 ? 8 : 4;
   }
 
   /** As much side by side as registers hold. */
   #cut(rows: number): Cut {
     const { lanes } = this.#b;
     const all = PANEL_ROWS / lanes;
-    if (lanes === 16) return { panels: rows === 1 ? 4 : 2, vectors: 1 };
+    if (lanes === 16) return { panels: rows === 1 ? 4 : rows === 2 ? 2 : 1, vectors: 1 };
     if (lanes === 8) return { panels: rows === 1 ? 2 : 1, vectors: rows === 1 ? all : 1 };
     return { panels: 1, vectors: rows === 1 ? all : 1 };
   }
@@ -225,17 +229,17 @@ class PackedProduct {
     };
   }
 
-  /** What a block adds: (sum of products of codes - origin) times both scales. */
+  /** What a block adds: (sum of products of codes, from the origin on) times both scales. */
   #term(
     { words, origin, scale }: Entry,
     weight: { readonly factors: readonly (readonly Value[])[]; readonly scale: Value },
   ): Value {
     const b = this.#b;
-    const [low, high] = weight.factors.map((list) => b.byteDot(words, list));
-    const sum = high
-      ? b.binary('add', low, b.binary('shl', high, b.splat(b.const('i32', 4))))
+    const [first, high] = weight.factors;
+    const low = b.byteDot(words, first, origin);
+    const exact = high
+      ? b.binary('add', low, b.binary('shl', b.byteDot(words, high), b.splat(b.const('i32', 4))))
       : low;
-    const exact = b.binary('sub', sum, origin);
     return b.binary('mul', b.convert(exact, 'f32'), b.binary('mul', scale, weight.scale));
   }
 }

@@ -290,10 +290,11 @@ export class KernelBuilder {
     return this.#pure({ kind: 'fma', dtype: c.dtype, lanes: c.lanes, a, b, c }, [a, b, c], '');
   }
 
-  /** See `ByteDotValue`: vectors of words, as many of `a` as of `b`. */
-  byteDot(a: readonly Value[], b: readonly Value[]): Value {
-    const draft = { kind: 'byteDot', dtype: 'i32', lanes: this.lanes, a, b } as const;
-    return this.#pure(draft, [...a, ...b], '');
+  /** See `ByteDotValue`: vectors of words, as many of `a` as of `b`; sums begin with `start`, or 0. */
+  byteDot(a: readonly Value[], b: readonly Value[], from?: Value): Value {
+    const start = from ?? this.splat(this.const('i32', 0));
+    const draft = { kind: 'byteDot', dtype: 'i32', lanes: this.lanes, a, b, start } as const;
+    return this.#pure(draft, [...a, ...b, start], '');
   }
 
   /** See `PairsValue`: a vector of words of two vectors of floats. */

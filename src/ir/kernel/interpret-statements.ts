@@ -242,17 +242,18 @@ function compileByteDot(frame: Frame, value: ByteDotValue): Step {
   const r = frame.registers;
   const { lanes } = value;
   const [a, b] = [value.a, value.b].map((list) => list.map((x) => frame.use(x)));
+  const start = frame.use(value.start);
   const to = frame.define(value);
   return () => {
     for (let l = 0; l < lanes; l++) {
-      let sum = 0;
+      let sum = r[start + l];
       for (let i = 0; i < a.length; i++) {
         const [x, y] = [r[a[i] + l], r[b[i] + l]];
         for (let shift = 0; shift < 32; shift += 8) {
           sum += ((x << (24 - shift)) >> 24) * ((y >>> shift) & 255);
         }
       }
-      r[to + l] = sum;
+      r[to + l] = sum | 0;
     }
   };
 }

@@ -28,7 +28,7 @@ export function operandsOf(value: Value): readonly Value[] {
     case 'pairDot':
       return [value.a, value.b, value.c];
     case 'byteDot':
-      return [...value.a, ...value.b];
+      return [...value.a, ...value.b, value.start];
     case 'pack':
       return value.items;
     default:

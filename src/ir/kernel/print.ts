@@ -193,7 +193,7 @@ class Printer {
         return `fma ${this.#use(value.a)} ${this.#use(value.b)} ${this.#use(value.c)}`;
       case 'byteDot': {
         const [a, b] = [value.a, value.b].map((list) => list.map((x) => this.#use(x)));
-        return `byteDot ${a.join(' ')} by ${b.join(' ')}`;
+        return `byteDot ${a.join(' ')} by ${b.join(' ')} from ${this.#use(value.start)}`;
       }
       case 'pairs':
         return `pairs ${value.order} ${this.#use(value.a)} ${this.#use(value.b)}`;

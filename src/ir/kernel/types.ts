@@ -160,7 +160,7 @@ export interface FmaValue extends ValueBase {
   readonly c: Value;
 }
 /**
- * The sum over all pairs and the four bytes of a lane: a byte of `a`, signed, times one of `b`,
+ * `start` and the sum over all pairs and the four bytes of a lane: a byte of `a`, signed, times one of `b`,
  * unsigned. Exact. Where the target's sums are narrow (no `wideByteDot`) each of `b` is an `and`
  * with a constant, so that its bytes are proven to be so small that sums of two products for each
  * pair fit in 16 bits: such targets add in those.
@@ -169,6 +169,7 @@ export interface ByteDotValue extends ValueBase {
   readonly kind: 'byteDot';
   readonly a: readonly Value[];
   readonly b: readonly Value[];
+  readonly start: Value;
 }
 /**
  * Floats as bf16, two to a lane, the first in the low half: to the nearest, ties to even; of subnormal

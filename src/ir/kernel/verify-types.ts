@@ -134,12 +134,12 @@ const MOST_OF_HALF = 2 ** 15 - 1;
 const MOST_OF_A = 128;
 
 function byteDotFault(value: ByteDotValue, { lanes, wideByteDot }: ValueRules): string | undefined {
-  const { a, b } = value;
+  const { a, b, start } = value;
   if (a.length === 0 || a.length !== b.length) return `${a.length} against ${b.length} factors`;
   const largest = b.reduce((sum, factor) => sum + largestByte(factor), 0);
   if (!wideByteDot && 2 * MOST_OF_A * largest > MOST_OF_HALF)
     return `bytes of ${largest} in all: sums may wrap`;
-  return first([...a, ...b], (x) => same(value, x)) ?? expectLanes(value, lanes);
+  return first([...a, ...b, start], (x) => same(value, x)) ?? expectLanes(value, lanes);
 }
 
 /** A bound of a word's bytes: known where it is an `and` with a constant of bytes below 128. */

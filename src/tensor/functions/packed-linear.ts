@@ -123,7 +123,7 @@ function roundedBlocks(x: Tensor, bits: 4 | 8): Tensor {
   const origin = codes
     .reshape([...lead, blocks, ACTIVATION_BLOCK])
     .sum(-1, true)
-    .mul(originOf(bits));
+    .mul(-originOf(bits));
   return concat([words, scale.bitcast('i32').unsqueeze(-1), origin], -1);
 }
 
@@ -171,7 +171,7 @@ function blockProducts(
   const factors = place(SCALE_PLACE)
     .bitcast('f32')
     .mul(perBlock(scales.cast('f32'), blocks, lead.length));
-  const terms = exact.sub(place(ORIGIN_PLACE)).cast('f32').mul(factors);
+  const terms = exact.add(place(ORIGIN_PLACE)).cast('f32').mul(factors);
   // Sums begin with 0, also that of a single block, which may be -0.
   const sums = terms
     .cumsum(0)

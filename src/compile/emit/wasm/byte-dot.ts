@@ -9,6 +9,10 @@ import type { Emitter } from './emitter.ts';
 export function emitByteDot(e: Emitter, value: ByteDotValue): void {
   if (e.options.relaxedSimd) emitRelaxed(e, value);
   else emitExtended(e, value);
+  const { start } = value;
+  if (start.kind === 'splat' && start.a.kind === 'const' && start.a.value === 0) return;
+  e.push(start);
+  e.f.emit('i32x4.add');
 }
 
 /** What the instruction leaves open does not occur: factors of 7 bits, and sums that fit. */

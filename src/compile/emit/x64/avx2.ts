@@ -186,10 +186,8 @@ export const avx2: Isa = {
     else e.m.writes('vpermilps', { ...to, bits: 128 }, part, lane % 4);
   },
 
-  byteDot(e, to, pairs) {
+  byteDot(e, sum, pairs) {
     const { m } = e;
-    const sum = e.temporary(to.bits);
-    m.writes('vxorps', sum, sum, sum);
     for (const [a, b] of pairs) {
       if (e.features.vnni) {
         m.changes('vpdpbusd_vex', sum, e.view(b), e.operand(a));
@@ -201,7 +199,6 @@ export const avx2: Isa = {
       m.writes('vpmaddwd', words, products, splat(e, 0x00010001, sum.bits));
       m.changes('vpaddd', sum, sum, words);
     }
-    m.writes('vmovaps', to, sum);
   },
 
   laneMask(e, mask, lanes) {

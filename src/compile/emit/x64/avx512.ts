@@ -195,14 +195,11 @@ export const avx512: Isa = {
     else e.m.writes('vpermilps', { ...to, bits: 128 }, part, lane % 4);
   },
 
-  byteDot(e, to, pairs) {
+  byteDot(e, sum, pairs) {
     const { m } = e;
-    const sum = e.temporary(to.bits);
-    m.writes('vxorps', sum, sum, sum);
     if (e.features.vnni) {
       for (const [a, b] of pairs) m.changes('vpdpbusd', sum, e.view(b), e.operand(a));
     } else byteDotByPairs(e, sum, pairs);
-    m.writes('vmovaps', to, sum);
   },
 
   laneMask(e, mask, lanes) {

@@ -43,6 +43,8 @@ export interface Emitter {
    * needs it any more, else a copy. `others` are read by the same instruction.
    */
   changed(value: Value, from: Value, others: readonly Value[]): View;
+  /** Lets a value share the register of another that has the same bits, where that is safe. */
+  share(value: Value, from: Value): boolean;
   /** A register for what an operation needs on its way. */
   temporary(bits: number): View;
   /** A vector that has these bits in each lane. */
@@ -102,8 +104,8 @@ export interface Isa {
   shuffle(e: Emitter, to: View, a: View, b: View, places: readonly number[]): void;
   /** One lane of a vector to the first of another. */
   lane(e: Emitter, to: View, a: View, lane: number): void;
-  /** The sum over pairs of the products of four bytes in each lane, those of the first signed. */
-  byteDot(e: Emitter, to: View, pairs: readonly (readonly [Value, Value])[]): void;
+  /** Adds to a sum, over pairs, the products of four bytes in each lane, those of the first signed. */
+  byteDot(e: Emitter, sum: View, pairs: readonly (readonly [Value, Value])[]): void;
 
   /** The lanes in which all of a mask holds. */
   laneMask(e: Emitter, mask: Mask, lanes: number): Virtual;

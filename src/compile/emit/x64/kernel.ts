@@ -169,6 +169,10 @@ class KernelEmitter implements Emitter {
     return vector(this.#values.changed(value, from, others), bitsOf(value));
   }
 
+  share(value: Value, from: Value): boolean {
+    return this.#values.share(value, from);
+  }
+
   temporary(bits: number): View {
     return vector(this.m.virtual('vector'), bits);
   }

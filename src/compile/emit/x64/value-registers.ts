@@ -20,6 +20,7 @@ export class ValueRegisters {
   /** The registers of carried values, and what each holds at present. */
   readonly #carriedIn = new Map<Carried, Virtual>();
   readonly #holds = new Map<Virtual, Value>();
+  readonly #carrying = new Set<Virtual>();
   /** Position of the statement that is being written. */
   #position = 0;
 
@@ -85,6 +86,18 @@ export class ValueRegisters {
     this.#holds.set(register, value);
   }
 
+  /**
+   * Lets a value that has the bits of another share its register; false where a loop will change that.
+   * Nobody may write over a register that two values hold.
+   */
+  share(value: Value, from: Value): boolean {
+    const register = this.use(from);
+    if (this.#carrying.has(register)) return false;
+    this.#registers.set(value, register);
+    this.#holds.delete(register);
+    return true;
+  }
+
   /** The register that a value's last instruction must write. */
   target(value: Value): Virtual {
     const carried = this.#lifetimes.carriedBy.get(value);
@@ -137,6 +150,7 @@ export class ValueRegisters {
     const { init, inside } = carried;
     const register = this.#copyToCarry(init);
     this.#carriedIn.set(carried, register);
+    this.#carrying.add(register);
     this.keep(inside, register);
     return register;
   }

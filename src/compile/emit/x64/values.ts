@@ -63,11 +63,9 @@ export function emitOperation(e: Emitter, value: Value): void {
     case 'convert':
       emitConvert(e, value);
       return;
-    case 'bitcast': {
-      const from = e.view(value.a);
-      m.writes('vmovaps', e.target(value), from);
+    case 'bitcast':
+      copyBits(e, value, value.a);
       return;
-    }
     case 'splat':
       emitSplat(e, value, value.a);
       return;
@@ -100,6 +98,11 @@ export function emitOperation(e: Emitter, value: Value): void {
     default:
       value satisfies never;
   }
+}
+
+/** The same bits by another name; a register of their own only where the other one will change. */
+function copyBits(e: Emitter, value: Value, from: Value): void {
+  if (!e.share(value, from)) e.m.writes('vmovaps', e.target(value), e.view(from));
 }
 
 function emitIndex(e: Emitter, value: IndexValue): void {
@@ -270,7 +273,21 @@ function emitFma(e: Emitter, value: FmaValue): void {
 function emitByteDot(e: Emitter, value: ByteDotValue): void {
   const pairs = value.a.map((a, i) => [a, value.b[i]] as const);
   for (const [, b] of pairs) e.use(b);
-  e.isa.byteDot(e, e.target(value), pairs);
+  const sum = e.temporary(bitsOf(value));
+  startSum(e, sum, value.start);
+  e.isa.byteDot(e, sum, pairs);
+  e.m.writes('vmovaps', e.target(value), sum);
+}
+
+/** Puts what a sum begins with into its register, from memory where it can stay there. */
+function startSum(e: Emitter, sum: View, start: Value): void {
+  if (start.kind === 'splat' && start.a.kind === 'const' && start.a.value === 0) {
+    e.m.writes('vxorps', sum, sum, sum);
+    return;
+  }
+  const from = e.operand(start);
+  const isRepeated = from.kind === 'place' && from.broadcast;
+  e.m.writes(isRepeated ? 'vbroadcastss' : 'vmovups', sum, unbroadcast(from));
 }
 
 function emitConvert(e: Emitter, value: ConvertValue): void {
@@ -295,7 +312,7 @@ function emitConvert(e: Emitter, value: ConvertValue): void {
     return;
   }
   if (from === 'f32') isa.floatToInt(e, e.target(value), a, dtype === 'u32');
-  else m.writes('vmovaps', e.target(value), a);
+  else copyBits(e, value, value.a);
 }
 
 function emitSplat(e: Emitter, value: Value, a: Value): void {
