@@ -29,7 +29,6 @@ export async function bundle({ src, dist, manifest }) {
       target: 'es2024',
       define: { TERSOR_COMPILER: JSON.stringify(compilerId(src, manifest.version)) },
     },
-    treeshake: { moduleSideEffects: [{ test: /.*/, sideEffects: false }] },
     preserveEntrySignatures: 'strict',
     plugins: [ownPlaces(src)],
     onLog: (level, log) => {
@@ -70,7 +69,9 @@ function compilerId(src, version) {
   for (const room of COMPILER_ROOMS) {
     const names = readdirSync(join(src, room), { recursive: true, encoding: 'utf8' });
     for (const name of names.filter((name) => /\.[jt]s$/.test(name)).sort()) {
-      hash.update(`${room}/${name.split(sep).join('/')}\n`).update(readFileSync(join(src, room, name)));
+      hash
+        .update(`${room}/${name.split(sep).join('/')}\n`)
+        .update(readFileSync(join(src, room, name)));
     }
   }
   return `tersor ${version} ${hash.digest('hex')}`;

@@ -19,6 +19,10 @@ if (parseInt(found, 10) < NEEDED) {
   );
   process.exit(1);
 } else {
+  // Keeps what V8 makes of the code in the system's folder for temporary files (NODE_COMPILE_CACHE
+  // names another): the next start need not compile it. Where nothing can be kept it says so in a
+  // result that nobody needs.
+  process.getBuiltinModule('module').enableCompileCache();
   // From src/ Node strips the types itself; in dist/ the compiler has done it.
   const fromSource = /\/src\/cli\/launch\.js$/.test(import.meta.url);
   import(fromSource ? './main.ts' : './main.js')

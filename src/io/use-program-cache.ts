@@ -10,6 +10,9 @@ import { crypto } from './slow-modules.ts';
 /** What compiled programs depend on: the rooms below the compiler, itself, and the devices. */
 const COMPILER_ROOMS = ['base', 'ir', 'asm', 'device', 'compile'];
 
+/** Version and hash of the compiler's sources, which the build puts in here; undefined in src/. */
+declare const TERSOR_COMPILER: string | undefined;
+
 /**
  * Keeps compiled programs on disk, so that the next process need not compile them again: in the
  * folder that the environment variable TERSOR_CACHE names, else in `tersor` in the user's cache
@@ -35,7 +38,7 @@ function onFirstUse(make: () => ProgramStore | undefined): ProgramStore {
 }
 
 function open(setting: string | undefined): ProgramStore | undefined {
-  const compiler = compilerFingerprint();
+  const compiler = typeof TERSOR_COMPILER === 'string' ? TERSOR_COMPILER : compilerFingerprint();
   if (!compiler) return undefined;
   return new ProgramCache(setting ?? join(userCacheFolder(), 'tersor'), { compiler });
 }
@@ -52,10 +55,10 @@ function userCacheFolder(): string {
 /**
  * Version and hash of the compiler's own files, so that changed code never runs old programs.
  * Undefined, and then nothing is kept, where a compiler cannot tell itself from another: as part of
- * a bundle its files do not lie in their folders; and files that were changed after the process
- * began are not those that it runs.
+ * a foreign bundle its files do not lie in their folders; and files that were changed after the
+ * process began are not those that it runs.
  *
- * @param root the folder of the rooms: src/ or dist/
+ * @param root the folder of the rooms
  * @param began when the process began, in milliseconds since 1970
  */
 export function compilerFingerprint(

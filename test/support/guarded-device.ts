@@ -2,12 +2,24 @@ import { breadcrumbFile, isaSetting } from '../../src/base/env.ts';
 import { Breadcrumb } from '../../src/device/native/breadcrumb.ts';
 import { CONTROL_BYTES } from '../../src/device/native/control.ts';
 import { callsOf } from '../../src/device/native/steps.ts';
-import { nativeRuntime, nativeSupport, nativeTarget } from '../../src/device/native/support.ts';
+import {
+  type NativeMachine,
+  nativeRuntime,
+  nativeSupport,
+  nativeTarget,
+} from '../../src/device/native/support.ts';
 import { RunTable } from '../../src/device/native/table.ts';
 import type { Allocation, Device, Executable } from '../../src/device/types.ts';
 import { arrayClass, DTYPES, type DType, type TypedArray } from '../../src/ir/dtype.ts';
 import { indexOutOfRange } from '../../src/ir/graph/ops/indexing.ts';
-import { CONTROL_WORDS, type Code, type RunPlan, type Target } from '../../src/ir/program.ts';
+import {
+  ALIGNMENT,
+  alignUp,
+  CONTROL_WORDS,
+  type Code,
+  type RunPlan,
+  type Target,
+} from '../../src/ir/program.ts';
 import { guardedCall } from './guarded-call.ts';
 import { type Edge, GuardedMemory, type GuardedPiece } from './guarded-memory.ts';
 
@@ -20,7 +32,7 @@ interface Piece extends Allocation, GuardedPiece {}
 
 /**
  * Instructions of this machine, or those of TERSOR_ISA: of avx512 and avx2, with and without dot
- * products of bytes.
+ * products of bytes, and with each way to multiply bf16.
  */
 export function nativeTargets(): readonly NativeTarget[] {
   const support = nativeSupport();
@@ -29,8 +41,17 @@ export function nativeTargets(): readonly NativeTarget[] {
   const wish = isaSetting();
   return isas
     .filter((isa) => wish === undefined || isa === wish)
-    .map((isa) => nativeTarget(support, isa, 1))
-    .flatMap((target) => (target.vnni ? [target, { ...target, vnni: false }] : [target]));
+    .map((isa) => nativeTarget(support, isa, 1, isa === 'avx512' ? 'f32' : undefined))
+    .flatMap((target) => {
+      const narrow = target.vnni ? [{ ...target, vnni: false }] : [];
+      return [target, ...narrow, ...bf16Ways(support, target)];
+    });
+}
+
+function bf16Ways({ features }: NativeMachine, target: NativeTarget): NativeTarget[] {
+  if (!target.bf16) return [];
+  const tiles = features.amxTile && features.amxBf16 ? (['tiles'] as const) : [];
+  return (['pairs', ...tiles] as const).map((bf16Products) => ({ ...target, bf16Products }));
 }
 
 /**
@@ -75,6 +96,26 @@ export class GuardedDevice implements Device {
     return new (arrayClass(dtype))(bytes.buffer as ArrayBuffer);
   }
 
+  /** Outputs begin at multiples of 64: such a piece with the content of one that may not. */
+  #aligned(piece: Piece): GuardedPiece {
+    if (piece.address % ALIGNMENT === 0) return piece;
+    const copy = this.#memory.take(alignUp(piece.bytes), this.edge);
+    const bytes = this.#memory.bytesOf(copy);
+    bytes.set(this.#memory.bytesOf(piece));
+    bytes.fill(GARBAGE, piece.bytes);
+    return copy;
+  }
+
+  /** Takes the content of such a piece back. */
+  #bring(copy: GuardedPiece, piece: Piece): void {
+    if (copy === piece) return;
+    const bytes = this.#memory.bytesOf(copy);
+    this.#memory.bytesOf(piece).set(bytes.subarray(0, piece.bytes));
+    const behind = bytes.subarray(piece.bytes).findIndex((byte) => byte !== GARBAGE);
+    if (behind >= 0) throw new Error(`byte ${behind} behind an output was written`);
+    this.#memory.give(copy);
+  }
+
   async load(code: Code): Promise<Executable> {
     if (code.kind !== 'x64') throw new Error(`native cannot run ${code.kind}`);
     const { plan, bytes, entry, kernelEntries, sharedLoops } = code;
@@ -87,7 +128,8 @@ export class GuardedDevice implements Device {
         const own = [table.bytes, CONTROL_BYTES, plan.scratchBytes, plan.localBytes, 8192];
         const pieces = own.map((size) => this.#memory.take(size, this.edge));
         const [rows, control, scratch, local, record] = pieces;
-        [...sources, ...targets, scratch, local].forEach((piece, i) => {
+        const aligned = targets.map((piece) => this.#aligned(piece as Piece));
+        [...sources, ...aligned, scratch, local].forEach((piece, i) => {
           table.set(i, (piece as Piece).address);
         });
         for (const arena of [scratch, local]) this.#memory.bytesOf(arena).fill(GARBAGE);
@@ -115,6 +157,7 @@ export class GuardedDevice implements Device {
         } else failed = call(address + entry, rows.address, 0, 1, 0, plan.steps.length);
         const found = failure();
         for (const piece of pieces) this.#memory.give(piece);
+        for (const [i, piece] of aligned.entries()) this.#bring(piece, targets[i] as Piece);
         if (failed > 0) throw refusal(plan, failed - 1, found);
       },
       dispose: () => codeMemory.remove(address),

@@ -1,4 +1,5 @@
-import { type Device, makeNativeDevice, type NativeDevice } from '../../src/device/index.ts';
+import { type Device, NativeDevice } from '../../src/device/index.ts';
+import { nativeRuntime } from '../../src/device/native/support.ts';
 import { GuardedDevice, type NativeTarget, nativeTargets } from './guarded-device.ts';
 
 /** Devices for one kind of instructions. */
@@ -16,13 +17,13 @@ let known: readonly NativeDevices[] | undefined;
 /** Devices for all instructions of this machine (or those of TERSOR_ISA), made once. */
 export function nativeDevices(): readonly NativeDevices[] {
   known ??= nativeTargets().map((target) => {
-    const { isa, vnni } = target;
-    const options = { isa, threads: 2, worthThreads: 0, maximumBytes: 2 ** 30 };
+    const { isa, vnni, bf16Products } = target;
+    const options = { worthThreads: 0, maximumBytes: 2 ** 30 };
     return {
-      name: `${isa}${vnni ? '' : ' without vnni'}`,
+      name: `${isa}${vnni ? '' : ' without vnni'}${bf16Products ? ` by ${bf16Products}` : ''}`,
       target,
       guarded: new GuardedDevice(target),
-      threads: makeNativeDevice(options),
+      threads: new NativeDevice(nativeRuntime(), { ...options, target: { ...target, threads: 2 } }),
     };
   });
   return known;

@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { DTYPES } from '../../src/ir/dtype.ts';
 import { KernelBuilder, valueDType } from '../../src/ir/kernel/builder.ts';
 import {
   add,
@@ -12,17 +13,26 @@ import {
   varIndex,
   ZERO,
 } from '../../src/ir/kernel/index-expr.ts';
-import type {
-  BinaryFn,
-  Buffer,
-  CompareFn,
-  Kernel,
-  KernelTarget,
-  UnaryFn,
-  Value,
-  ValueDType,
-} from '../../src/ir/kernel/types.ts';
+import { TILES } from '../../src/ir/kernel/tiles.ts';
+import type { Buffer, Kernel, KernelTarget, Value, ValueDType } from '../../src/ir/kernel/types.ts';
 import { variable } from '../../src/ir/shape.ts';
+import {
+  BINARY,
+  COMPARE,
+  CONSTANTS,
+  DEEPEST,
+  KINDS,
+  MASK_STEPS,
+  OWN,
+  ROOM,
+  STEPS,
+  STORED,
+  SUMS,
+  TILE_ROOM,
+  TYPES,
+  type Type,
+  UNARY,
+} from './ops-tables.ts';
 import { shufflePlaces } from './shuffle-places.ts';
 
 /**
@@ -59,51 +69,6 @@ export function anyOpsRecipe(most: number): fc.Arbitrary<OpsRecipe> {
   });
 }
 
-const TYPES = ['f32', 'i32', 'u32', 'bool'] as const;
-type Type = (typeof TYPES)[number];
-
-/** Storage types; half of them narrow. */
-const STORED = [
-  ...(['f32', 'i32', 'u32', 'bool', 'i8', 'u8'] as const),
-  ...(['f16', 'bf16', 'f8e4m3', 'f8e5m2'] as const),
-];
-const UNARY: { readonly [T in Type]: readonly UnaryFn[] } = {
-  f32: ['neg', 'abs', 'sqrt', 'floor', 'ceil', 'trunc', 'nearest'],
-  i32: ['neg', 'abs', 'not'],
-  u32: ['neg', 'abs', 'not'],
-  bool: ['not'],
-};
-const ARITHMETIC = ['add', 'sub', 'mul', 'div', 'rem', 'min', 'max'] as const;
-const BINARY: { readonly [T in Type]: readonly BinaryFn[] } = {
-  f32: ARITHMETIC,
-  i32: [...ARITHMETIC, 'and', 'or', 'xor', 'shl', 'shr'],
-  u32: [...ARITHMETIC, 'and', 'or', 'xor', 'shl', 'shr'],
-  bool: ['and', 'or', 'xor'],
-};
-const COMPARE: readonly CompareFn[] = ['eq', 'ne', 'lt', 'le'];
-const CONSTANTS: { readonly [T in Type]: readonly number[] } = {
-  f32: [0, -0, 1, -1, 0.5, -2.5, 3e38, 1e-40, Infinity, -Infinity, Number.NaN, 2 ** 31, 7],
-  i32: [0, 1, -1, 2, 7, 31, 33, 2 ** 31 - 1, -(2 ** 31), -5],
-  u32: [0, 1, 2, 7, 31, 33, 2 ** 31, 2 ** 32 - 1, 65537],
-  bool: [0, 1],
-};
-const STEPS = [1, 1, 1, 0, 2, 3, -1, -2, 5];
-const MASK_STEPS = [-1, -1, 1, 0, 2, -3];
-/** Elements of a buffer, beside a few lanes. */
-const ROOM = 53;
-const DEEPEST = 4;
-/** Vectors that a parallel turn may write. */
-const OWN = 4;
-
-/** What a step may be, as often as it is listed. */
-const KINDS = [
-  ...(['unary', 'unary', 'binary', 'binary', 'binary', 'compare', 'compare'] as const),
-  ...(['select', 'select', 'fma', 'convert', 'convert', 'bitcast', 'splat', 'pack'] as const),
-  ...(['shuffle', 'shuffle', 'lane', 'words', 'byteDot', 'const', 'index'] as const),
-  ...(['load', 'load', 'load', 'masked', 'masked', 'store', 'storeMasked', 'reload'] as const),
-  ...(['loop', 'loop', 'end', 'end', 'checked'] as const),
-];
-
 class OpsBuilder {
   readonly #b: KernelBuilder;
   readonly #recipe: OpsRecipe;
@@ -114,6 +79,11 @@ class OpsBuilder {
   /** What steps may write: arrays for outputs and locals, or a part of one output of a parallel turn. */
   #outputs: readonly Buffer[] = [];
   #base: Index = ZERO;
+  #turn: Index = ZERO;
+  #turns = 1;
+  /** Tiles that hold something here, and where they are stored. */
+  #tiles: ReadonlySet<number> = new Set();
+  #tileBuffer: Buffer | undefined;
   readonly #names = new Map<string, number>();
 
   constructor(recipe: OpsRecipe, target: KernelTarget) {
@@ -141,12 +111,14 @@ class OpsBuilder {
       return b.build('ops');
     }
     const turns = 1 + (seed % 9);
+    this.#turns = turns;
     const size = OWN * b.lanes;
     const own = STORED.map((dtype) => b.buffer(`own ${dtype}`, dtype, turns * size, 'out'));
     b.loop(turns, 'thread', [], (turn) => {
       this.#indices.push(turn);
       this.#outputs = own;
       this.#base = mul(turn, size);
+      this.#turn = turn;
       // What other turns leave is not to be seen.
       for (const buffer of own) {
         for (let v = 0; v < OWN; v++) {
@@ -188,7 +160,7 @@ class OpsBuilder {
     const [n, m] = [this.#indices[1], this.#indices[2]];
     const extents = [constant(1), constant(2), constant(3), n, div(m, 3), constant(2)];
     const inits = [a, second, c, a + second].slice(0, c % 5).map((k) => this.#any(k));
-    const [values, indices] = [this.#values, this.#indices];
+    const [values, indices, tiles] = [this.#values, this.#indices, this.#tiles];
     const kind = c % 2 === 0 ? 'serial' : 'reduce';
     const results = b.loop(extents[a % extents.length], kind, inits, (i, carried) => {
       this.#values = [...values, ...carried];
@@ -198,6 +170,8 @@ class OpsBuilder {
     });
     this.#values = [...values, ...results];
     this.#indices = indices;
+    // What is first put there inside is not for use behind it.
+    this.#tiles = tiles;
   }
 
   #step(kind: Exclude<(typeof KINDS)[number], 'loop' | 'end'>, step: OpsStep): void {
@@ -278,6 +252,22 @@ class OpsBuilder {
         return this.#words(a, second);
       case 'byteDot':
         return this.#byteDot(a, second, c);
+      case 'prefetch':
+        b.prefetch(this.#inputs[a % STORED.length], this.#index(second, c));
+        return undefined;
+      case 'pairs': {
+        if (b.target.bf16 === undefined) return undefined;
+        const [x, y] = [a, second].map((k) => this.#withoutNaN(this.#wide(this.#of('f32', k))));
+        return b.pairs(c % 2 === 0 ? 'across' : 'along', x, y);
+      }
+      case 'pairDot': {
+        if (b.target.bf16 === undefined) return undefined;
+        const [x, y] = [a, second].map((k) => this.#wide(this.#of('i32', k)));
+        return b.pairDot(x, y, this.#wide(this.#of('f32', c)));
+      }
+      case 'tile':
+        this.#tile(a, second, c);
+        return undefined;
       case 'checked': {
         const size = 1 + (c % 9);
         const x = this.#single(this.#of('i32', a), second % lanes);
@@ -309,8 +299,45 @@ class OpsBuilder {
   }
 
   #words(a: number, second: number): Value {
-    const buffer = this.#inputs[STORED.indexOf(a % 2 === 0 ? 'i8' : 'u8')];
-    return this.#b.words(buffer, within(this.#index(a, second), buffer.size, 4 * this.#b.lanes));
+    const buffer = this.#inputs[STORED.indexOf((['i8', 'u8', 'bf16'] as const)[a % 3])];
+    const { lanes } = this.#b;
+    const elements = (4 * lanes) / DTYPES[buffer.dtype].bytes;
+    return this.#b.words(buffer, within(this.#index(a, second), buffer.size, elements));
+  }
+
+  /** One statement of tiles: sums lie in the first four, pairs of bf16 in the others. */
+  #tile(a: number, second: number, c: number): void {
+    const b = this.#b;
+    if (b.target.bf16 !== 'tiles') return;
+    const tile = second % TILES;
+    const held = [...this.#tiles];
+    const [sums, pairs] = [held.filter((t) => t < SUMS), held.filter((t) => t >= SUMS)];
+    const kind = c % 4;
+    if (kind === 0 && sums.length > 0 && pairs.length > 1) {
+      const first = second % pairs.length;
+      const other = pairs[(first + 1) % pairs.length];
+      b.tile({ kind: 'tileDot', sum: sums[a % sums.length], a: pairs[first], b: other });
+    } else if (kind === 1 && sums.length > 0) {
+      const stride = 16 + (a % 3);
+      this.#tileBuffer ??= b.buffer('tiles', 'f32', this.#turns * TILE_ROOM, 'out');
+      const own = within(this.#index(a, second), TILE_ROOM, 15 * stride + 16);
+      const index = add(mul(this.#turn, TILE_ROOM), own);
+      b.tile({
+        kind: 'tileStore',
+        tile: sums[second % sums.length],
+        buffer: this.#tileBuffer,
+        index,
+        stride,
+      });
+    } else {
+      const isSum = tile < SUMS;
+      const buffer = this.#inputs[STORED.indexOf(isSum ? 'f32' : 'bf16')];
+      const stride = 1 + (a % 4);
+      const index = within(this.#index(a, second), buffer.size, 15 * stride + (isSum ? 16 : 32));
+      if (isSum && a % 3 === 0) b.tile({ kind: 'tileZero', tile });
+      else b.tile({ kind: 'tileLoad', tile, buffer, index, stride });
+      this.#tiles = new Set(this.#tiles).add(tile);
+    }
   }
 
   #load(buffer: Buffer, second: number, c: number): Value {
@@ -341,7 +368,9 @@ class OpsBuilder {
     }
     const first = within(this.#index(c, second), size, value.lanes);
     const at = add(base, first);
-    b.store(buffer, value.lanes === 1 ? at : add(at, b.laneIndex), value);
+    // What goes past the caches must fill a line of them: half of these begin at one.
+    const line = c % 4 < 2 ? at : add(base, mul(div(first, b.lanes), b.lanes));
+    b.store(buffer, value.lanes === 1 ? at : add(line, b.laneIndex), value, [], c % 2 === 0);
   }
 
   /** Addresses that may lie outside, with a mask that keeps them inside and others at random. */

@@ -174,11 +174,11 @@ test.skipIf(device().capacity === Number.POSITIVE_INFINITY)(
   'a step beyond all memory is refused with what helps',
   async () => {
     const big: RunSettings = {
-      model: { layers: 1, width: 32, heads: 2, context: 1024 },
-      train: { steps: 1, batch: 2 ** 20 },
+      model: { layers: 8, width: 256, heads: 2, context: 1024 },
+      train: { steps: 1, batch: 2 ** 14 },
     };
     await expect(run('big', big)).rejects.toThrow(
-      /does not fit: \d+\.\d+ GiB .*; there are \d+\.\d\d GiB\. What helps: --batch 524288/,
+      /does not fit: \d+\.\d+ GiB .*; there are \d+\.\d\d GiB\. What helps: --batch 8192/,
     );
   },
 );

@@ -6,7 +6,15 @@ import type { ExpressionLowering } from '../lower/expression.ts';
 import { AttentionOperands, AttentionReader } from './attention-operands.ts';
 import { Recompute, writeRow } from './attention-recompute.ts';
 import { blockingOf, panelsSeen, type QueryRange, whenVisible } from './attention-scores.ts';
-import { accumulate, fill, padded, stepsUpTo, tiled, tileRows, vectorsFor } from './attention-tiles.ts';
+import {
+  accumulate,
+  fill,
+  padded,
+  stepsUpTo,
+  tiled,
+  tileRows,
+  vectorsFor,
+} from './attention-tiles.ts';
 import type { CallResult } from './call-template.ts';
 
 /** Rows that are held at once against a tile of keys. */

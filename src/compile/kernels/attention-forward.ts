@@ -130,6 +130,14 @@ class Forward {
   #packKeys(batch: Index, kv: Index, key: Index, isWhole: boolean): void {
     const { depth, width } = this.#reader.operands;
     const rows = this.#blocking.keys;
+    // Few queries are done before the next keys have come from memory.
+    if (this.#blocking.rows < tileRows(this.#b)) {
+      for (const name of this.#output ? (['k', 'v'] as const) : (['k'] as const)) {
+        this.#b.loop(rows, 'serial', [], (i) => {
+          this.#reader.prefetchKeyRow(name, batch, kv, add(add(key, rows), i));
+        });
+      }
+    }
     const inside = (row: Index) => (isWhole ? ZERO : sub(sub(this.#reader.keys, 1), add(key, row)));
     const copy = (name: 'k' | 'v', columns: number, to: { plain?: Buffer; turned?: Buffer }) => {
       const read = this.#reader.keyRows(name, batch, kv);

@@ -1,7 +1,7 @@
 import { indexingText } from '../../ir/graph/ops/indexing.ts';
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import { div, type Index, mod, mul, ZERO } from '../../ir/kernel/index-expr.ts';
+import { constant, div, type Index, mod, mul, ZERO } from '../../ir/kernel/index-expr.ts';
 import type { Mask, Value } from '../../ir/kernel/types.ts';
 import { isProvenBelow } from '../../ir/kernel/value-range.ts';
 import { type Dim, isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
@@ -92,6 +92,9 @@ export class AttentionOperands {
   }
 }
 
+/** Elements of a cache line. */
+const LINE = 16;
+
 /** Elements of the operands of one call as kernel values. */
 export class AttentionReader {
   readonly operands: AttentionOperands;
@@ -119,6 +122,17 @@ export class AttentionReader {
     const node = this.operands.require(name);
     return (row, column, mask) =>
       this.#lowering.evaluate(node, this.at(batch, head, row, column), mask);
+  }
+
+  /** Asks for a row of k or v that will be needed soon. */
+  prefetchKeyRow(name: 'k' | 'v', batch: Index, head: Index, row: Index): void {
+    if (this.operands.source('table')) return;
+    const node = this.operands.require(name);
+    const columns = maxDim(node.shape[node.shape.length - 1]);
+    for (let column = 0; column < columns; column += LINE) {
+      const place = this.#lowering.placeOf(node, this.at(batch, head, row, constant(column)));
+      if (place) this.#b.prefetch(place.buffer, place.index);
+    }
   }
 
   /** Rows of k or v: where they lie, or through the block table. */

@@ -1,5 +1,15 @@
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import { add, constant, div, type Index, mod, mul, range, sub, ZERO } from '../../ir/kernel/index-expr.ts';
+import {
+  add,
+  constant,
+  div,
+  type Index,
+  mod,
+  mul,
+  range,
+  sub,
+  ZERO,
+} from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
 import { BY_PAIRS, BY_TILES, chooseTasks, type GemmTasks } from './gemm-tasks.ts';
 import { BLOCK, blocksOf, type Lines, PairPacking, type Stretch, WORDS } from './pair-packing.ts';
@@ -95,9 +105,9 @@ class PairGemmBuilder {
     this.#usesTiles = b.target.bf16 === 'tiles';
     const tiles = this.#usesTiles ? TILES : PAIRS;
     const [batch, n, k] = [gemm.batch, gemm.n, gemm.k].map((size) => range(size).max);
-    this.#depth = gemm.k.isConstant ? Math.min(tiles.depth, Math.max(1, k)) : k;
+    this.#depth = Math.max(1, gemm.k.isConstant ? Math.min(tiles.depth, k) : k);
     const columns = Math.min(tiles.columns, Math.floor(MOST_ELEMENTS / this.#depth));
-    this.#tiles = { ...tiles, columns };
+    this.#tiles = { ...tiles, columns: Math.max(columns, tiles.vectors * b.lanes) };
     const { rows, vectors } = this.#tiles;
     this.#width = vectors * b.lanes;
     const sizes = { batch, m: gemm.m, n, k, aIsPlain: false };
@@ -127,6 +137,7 @@ class PairGemmBuilder {
   build(): void {
     const { n } = this.#gemm;
     const { columns } = this.#tasks;
+    if (columns === 0) return;
     const [whole, rest] = [div(n, columns), mod(n, columns)];
     this.#pieces(whole, (block) => mul(block, columns), constant(columns));
     const isLeft = div(add(rest, columns - 1), columns);

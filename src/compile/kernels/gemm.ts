@@ -210,7 +210,14 @@ class GemmBuilder {
   #pack(group: Index, column: Index, columns: number, start: Index, length: number): void {
     if (this.#gemm.bIsTurned && this.#tiles.turnsColumns) {
       this.#eachPanel(columns, (p, valid) => {
-        this.#packTurned({ group, column: add(column, mul(p, this.#width)), p, valid, start, length });
+        this.#packTurned({
+          group,
+          column: add(column, mul(p, this.#width)),
+          p,
+          valid,
+          start,
+          length,
+        });
       });
       return;
     }

@@ -1,5 +1,14 @@
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import { add, constant, div, type Index, mod, mul, range, sub } from '../../ir/kernel/index-expr.ts';
+import {
+  add,
+  constant,
+  div,
+  type Index,
+  mod,
+  mul,
+  range,
+  sub,
+} from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
 import { upTo } from '../../ir/shape.ts';
 import { turnSquare } from './square.ts';

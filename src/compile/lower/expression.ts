@@ -22,7 +22,7 @@ import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
 import { proveNonNegative } from '../../ir/kernel/verify-bounds.ts';
 import { type Dim, isVar, maxDim, sizeOf } from '../../ir/shape.ts';
 import { provenIndex } from './affine.ts';
-import { dimIndex, linearIndex, pushIndex } from './movement.ts';
+import { dimIndex, linearIndex, pushIndex, throughMovements } from './movement.ts';
 import { lowerBitcast, mustNarrow, narrowed } from './narrow.ts';
 import { QuantizationLowering } from './quantization.ts';
 import { PARTIALS, reduceInOrder } from './reduce.ts';
@@ -86,6 +86,18 @@ export class ExpressionLowering {
     const buffer = this.#sources.bufferOf(node);
     if (!buffer) throw new InternalError(`${node.op} has no buffer`);
     return buffer;
+  }
+
+  /** Where an element lies, of a node that is in memory or a view of what is; else undefined. */
+  placeOf(
+    node: Node,
+    index: readonly Index[],
+  ): { readonly buffer: Buffer; readonly index: Index } | undefined {
+    const isHeld = (other: Node) => this.#sources.bufferOf(other) !== undefined;
+    const read = throughMovements(node, index, isHeld);
+    return (
+      read && { buffer: this.memoryOf(read.node), index: linearIndex(read.index, read.node.shape) }
+    );
   }
 
   /** Lanes in which the mask fails may hold anything, and so may all where it fails in each. */

@@ -2,9 +2,8 @@ import { InternalError } from '../../base/errors.ts';
 import { DTYPES } from '../../ir/dtype.ts';
 import { isSmallFloat } from '../../ir/float-formats.ts';
 import { dotParts } from '../../ir/graph/ops/dot.ts';
-import { topological } from '../../ir/graph/traverse.ts';
 import type { Node, NodeOf } from '../../ir/graph/types.ts';
-import { KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
+import { type KernelBuilder, valueDType } from '../../ir/kernel/builder.ts';
 import { kernelCost } from '../../ir/kernel/cost.ts';
 import {
   add,
@@ -17,53 +16,34 @@ import {
   mul,
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
-import type { Buffer, Kernel, KernelTarget, Mask, Value } from '../../ir/kernel/types.ts';
+import type { Kernel, Value } from '../../ir/kernel/types.ts';
 import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
 import type { CallResult } from '../kernels/call-template.ts';
 import { buildGemm, type Gemm } from '../kernels/gemm.ts';
-import { buildPairGemm } from '../kernels/gemm-pairs.ts';
-import type { GemmTiles } from '../kernels/gemm-tiles.ts';
 import { buildGemv, type Place } from '../kernels/gemv.ts';
-import type { Lines } from '../kernels/pair-packing.ts';
 import { buildScan } from '../kernels/scan.ts';
 import { buildScatter } from '../kernels/scatter.ts';
 import { buildSort } from '../kernels/sort.ts';
 import { TEMPLATES } from '../kernels/templates.ts';
 import { hasFewRows, opClass } from '../op-class.ts';
-import { fusedCosts } from '../schedule/cost.ts';
 import { axisLoops, axisRuns, indexOfRuns } from './axis-runs.ts';
 import { type ConcatParts, concatParts } from './concat-parts.ts';
-import { ExpressionLowering, splitIndex } from './expression.ts';
+import { splitIndex } from './expression.ts';
+import {
+  buildWith,
+  finishRoots,
+  type KernelPlan,
+  type LoweredKernel,
+  type LowerOptions,
+  type Parts,
+} from './kernel-parts.ts';
 import { isFlat, loopOver, vectorAxis } from './map-kernel.ts';
-import { hasMask, linearIndex, pushIndex } from './movement.ts';
-import { findRowCaches, type RowCache } from './row-cache.ts';
+import { linearIndex, throughMovements } from './movement.ts';
+import { isPairProduct, pairProduct } from './pair-product.ts';
+import { findRowCaches } from './row-cache.ts';
 import { identityValue, lowerBinary } from './scalar.ts';
 
-/** The part of a group that lowering needs (the scheduler makes it). */
-export interface KernelPlan {
-  readonly roots: readonly Node[];
-  readonly stored: readonly Node[];
-  readonly core: NodeOf<'dot'> | NodeOf<'call'> | undefined;
-}
-
-export interface LoweredKernel {
-  readonly kernel: Kernel;
-  /** The node behind each of the kernel's buffers. */
-  readonly nodes: readonly Node[];
-}
-
-export interface LowerOptions {
-  /** True for nodes whose value another kernel or the caller keeps in memory. */
-  readonly hasBuffer: (node: Node) => boolean;
-  readonly tiles: GemmTiles;
-  readonly kernelTarget: KernelTarget;
-  /** Scatters whose result lies in the memory of what they change. */
-  readonly inPlace: ReadonlySet<number>;
-  /** Nodes whose memory may be that of an input, which lies wherever its owner has put it. */
-  readonly donated: ReadonlySet<number>;
-  /** Threads that will run the kernels together. */
-  readonly threads: number;
-}
+export type { KernelPlan, LoweredKernel, LowerOptions } from './kernel-parts.ts';
 
 /** Builds the kernel of one group. */
 export function lowerGroup(plan: KernelPlan, options: LowerOptions): LoweredKernel {
@@ -112,67 +92,6 @@ function callKernel(parts: Parts, plan: KernelPlan): void {
   const template = TEMPLATES.get(name);
   if (!template) throw new InternalError(`no template of the name ${name}`);
   template.build(b, lowering, results);
-}
-
-interface Parts {
-  readonly b: KernelBuilder;
-  readonly lowering: ExpressionLowering;
-  /** One for each stored root. */
-  readonly outs: readonly Buffer[];
-}
-
-function buildWith(
-  plan: KernelPlan,
-  options: LowerOptions,
-  fill: (parts: Parts) => void,
-  rowCaches?: ReadonlyMap<number, RowCache>,
-): LoweredKernel {
-  const b = new KernelBuilder(options.kernelTarget);
-  const nodes: Node[] = [];
-  const outs = plan.stored.map((root, i) => {
-    nodes.push(root);
-    return b.buffer(`out${i}`, root.dtype, sizeOf(root.shape), 'out');
-  });
-  const ins = new Map<number, Buffer>();
-  const own = new Set(plan.roots.map((r) => r.id));
-  const bufferOf = (node: Node): Buffer | undefined => {
-    if (own.has(node.id) || !options.hasBuffer(node)) return undefined;
-    const known = ins.get(node.id);
-    if (known) return known;
-    nodes.push(node);
-    const buffer = b.buffer(`in${ins.size}`, node.dtype, sizeOf(node.shape), 'in');
-    ins.set(node.id, buffer);
-    return buffer;
-  };
-  const inMemory = (node: Node) => !own.has(node.id) && options.hasBuffer(node);
-  const costOf = (node: Node) =>
-    fusedCosts(topological([node], inMemory), inMemory).get(node.id) ?? 0;
-  fill({ b, lowering: new ExpressionLowering(b, { bufferOf, rowCaches, costOf }), outs });
-  return { kernel: b.build(kernelName(plan)), nodes };
-}
-
-/** What the kernel does, in a few words: shown in traces. */
-function kernelName(plan: KernelPlan): string {
-  const last = plan.roots[plan.roots.length - 1];
-  const parts: string[] = [];
-  if (plan.core) parts.push(wordOf(plan.core as Node));
-  if (last !== plan.core) parts.push(wordOf(last));
-  const shape = last.shape.map((d) => maxDim(d)).join('x') || '1';
-  return `${parts.join('_')}_${shape}`;
-}
-
-function wordOf(node: Node): string {
-  switch (node.op) {
-    case 'unary':
-    case 'binary':
-    case 'compare':
-    case 'reduce':
-      return node.arg.fn;
-    case 'call':
-      return node.arg.name;
-    default:
-      return node.op;
-  }
 }
 
 /** Pointwise roots and reductions: the way of vectors is chosen by cost where it matters. */
@@ -266,7 +185,7 @@ function streams(root: Node, { donated }: LowerOptions): boolean {
   return sizeOf(root.shape) * DTYPES[root.dtype].bytes >= STREAMED_BYTES && !donated.has(root.id);
 }
 
-/** Chooses the template of a product by its shape; both give the same bits. */
+/** Chooses the template of a product by its types and shape alone; gemm and gemv give the same bits. */
 function productKernel(
   plan: KernelPlan,
   core: NodeOf<'dot'>,
@@ -274,10 +193,7 @@ function productKernel(
 ): LoweredKernel {
   const shape = dotParts(core);
   const inner = [...shape.batch, ...shape.contracted, ...shape.columns];
-  const ofBf16 = core.src.every((operand) => operand.dtype === 'bf16');
-  if (ofBf16 && options.kernelTarget.bf16 && isStatic(inner) && axisRuns(shape.rows).length <= 1) {
-    return pairKernel(plan, core, options);
-  }
+  if (isPairProduct(core, options)) return pairProduct(plan, core, options);
   // Packed blocks have fixed sizes; rows may be symbolic where they are one run of memory.
   if (!hasFewRows(core) && isStatic(inner) && axisRuns(shape.rows).length <= 1) {
     return buildWith(plan, options, (parts) => gemmKernel(parts, plan, core, options));
@@ -328,81 +244,6 @@ function gemvKernel(parts: Parts, plan: KernelPlan, core: NodeOf<'dot'>, turned:
   });
 }
 
-/** A product of bf16 by the instructions for it. */
-function pairKernel(plan: KernelPlan, core: NodeOf<'dot'>, options: LowerOptions): LoweredKernel {
-  const [left, right] = core.src;
-  const { batch, rows, contracted, columns } = dotParts(core);
-  const m = axisRuns(rows)[0]?.size ?? constant(1);
-  const sizes = { batch: sizeOf(batch), n: sizeOf(columns), k: sizeOf(contracted) };
-  const element =
-    (lowering: ExpressionLowering, node: Node, shapes: readonly [Shape, Shape]) =>
-    (group: Index, line: Index, depth: Index, mask: Mask, depthFirst: boolean) => {
-      const parts = [splitIndex(line, shapes[0]), splitIndex(depth, shapes[1])];
-      const at = [splitIndex(group, batch), ...(depthFirst ? parts.reverse() : parts)].flat();
-      const read = throughViews(node, at, options.hasBuffer);
-      return lowering.evaluateToStore(read.node, read.index, mask);
-    };
-  const readLeft = (lowering: ExpressionLowering) => element(lowering, left, [rows, contracted]);
-  const readRight = (lowering: ExpressionLowering) => element(lowering, right, [columns, contracted]);
-  /** How many elements vectors read one by one where they lie along the depth, or across the lines. */
-  const gathered = (
-    read: typeof readLeft,
-    lines: Index,
-    depthFirst: boolean,
-    along: boolean,
-  ): number => {
-    const probe = buildWith(plan, options, ({ b, lowering }) => {
-      const target = b.buffer('probe', 'f32', b.lanes, 'local');
-      const [line, depth] = along ? [ZERO, b.laneIndex] : [b.laneIndex, ZERO];
-      b.loop(sizes.batch, 'serial', [], (group) => {
-        b.loop(lines, 'serial', [], (i) => {
-          b.loop(sizes.k, 'serial', [], (j) => {
-            // Beyond the end nothing is read, and nothing is run.
-            const at = [add(i, line), add(j, depth)] as const;
-            const value = read(lowering)(group, ...at, [], depthFirst);
-            b.store(target, b.laneIndex, b.splat(value));
-          });
-        });
-      });
-    });
-    return kernelCost(probe.kernel).gathered;
-  };
-  const n = constant(sizes.n);
-  const leftAlong = gathered(readLeft, m, false, true) <= gathered(readLeft, m, false, false);
-  const rightAlong = gathered(readRight, n, true, true) < gathered(readRight, n, true, false);
-  return buildWith(plan, options, (parts) => {
-    const { b, lowering } = parts;
-    const lines =
-      (read: ReturnType<typeof readLeft>, depthFirst: boolean, along: boolean) =>
-      (group: Index): Lines => ({
-        element: (line, depth, mask) => read(group, line, depth, mask, depthFirst),
-        along,
-      });
-    const gemm = {
-      ...sizes,
-      m,
-      a: lines(readLeft(lowering), false, leftAlong),
-      b: lines(readRight(lowering), true, rightAlong),
-      finish: (group: Index, row: Index, column: Index, value: Value, mask: Mask) => {
-        const at = [...splitIndex(group, batch), ...splitIndex(row, rows), ...splitIndex(column, columns)];
-        lowering.give(core as Node, at, value);
-        finishRoots(plan, at, mask, parts);
-      },
-    };
-    buildPairGemm(b, gemm, options.threads);
-  });
-}
-
-/** Where a node is read through movements that leave nothing out: what it is a view of. */
-function throughViews(
-  node: Node,
-  index: readonly Index[],
-  hasBuffer: LowerOptions['hasBuffer'],
-): { node: Node; index: readonly Index[] } {
-  if (hasBuffer(node) || opClass(node) !== 'move' || hasMask(node)) return { node, index };
-  return throughViews(node.src[0], pushIndex(node, index).index, hasBuffer);
-}
-
 function gemmKernel(
   parts: Parts,
   plan: KernelPlan,
@@ -450,11 +291,7 @@ function gemmKernel(
         b.lanes,
         options.hasBuffer,
       ),
-      aPlace: (group, row, depth) => {
-        const read = throughMovements(left, index(group, row, depth, aShape), options.hasBuffer);
-        const at = read && linearIndex(read.index, read.node.shape);
-        return read && at && { buffer: lowering.memoryOf(read.node), index: at };
-      },
+      aPlace: (group, row, depth) => lowering.placeOf(left, index(group, row, depth, aShape)),
       bIsTurned: readsEvenly(
         right,
         index(probe[0], probe[2], probe[3], bShape),
@@ -479,14 +316,6 @@ function probeIndices(batch: number, m: Index, k: number, n: number): Index[] {
   return [constant(batch), m, constant(k), constant(n)].map((extent, id) => loop(id, extent));
 }
 
-/** The epilogue: what the roots make of a vector of the product. Lanes beyond the mask are void. */
-function finishRoots(plan: KernelPlan, at: readonly Index[], mask: Mask, parts: Parts): void {
-  plan.stored.forEach((root, i) => {
-    const value = parts.lowering.evaluateToStore(root, at, mask);
-    parts.b.store(parts.outs[i], linearIndex(at, root.shape), value, mask);
-  });
-}
-
 /** True when vectors along k, from multiples of their lanes on, lie one after the other in memory. */
 function isAlong(
   node: Node,
@@ -495,25 +324,18 @@ function isAlong(
   lanes: number,
   hasBuffer: LowerOptions['hasBuffer'],
 ): boolean {
-  const atom = { kind: 'loop', id: 9, extent: constant(Math.ceil(k / lanes)), key: 'vectors' } as const;
-  const read = throughMovements(node, at(add(mul(atomIndex(atom), lanes), laneAtom(lanes))), hasBuffer);
+  const atom = {
+    kind: 'loop',
+    id: 9,
+    extent: constant(Math.ceil(k / lanes)),
+    key: 'vectors',
+  } as const;
+  const read = throughMovements(
+    node,
+    at(add(mul(atomIndex(atom), lanes), laneAtom(lanes))),
+    hasBuffer,
+  );
   return read !== undefined && laneStep(linearIndex(read.index, read.node.shape))?.step === 1;
-}
-
-/** The node in memory of which an operand is a view, and where; undefined where it is computed. */
-function throughMovements(
-  node: Node,
-  index: readonly Index[],
-  hasBuffer: LowerOptions['hasBuffer'],
-): { node: Node; index: readonly Index[] } | undefined {
-  let current = node;
-  let at = index;
-  while (!hasBuffer(current)) {
-    if (opClass(current) !== 'move' || hasMask(current)) return undefined;
-    at = pushIndex(current, at).index;
-    current = current.src[0];
-  }
-  return { node: current, index: at };
 }
 
 /** True when an operand is a buffer whose elements lie one after the other along k. */

@@ -13,6 +13,7 @@ import {
 } from '../../ir/kernel/index-expr.ts';
 import type { Mask } from '../../ir/kernel/types.ts';
 import { type Dim, dimsEqual, isVar, maxDim, type Shape } from '../../ir/shape.ts';
+import { opClass } from '../op-class.ts';
 
 /** The size of an axis as an index expression. */
 export function dimIndex(dim: Dim): Index {
@@ -159,4 +160,20 @@ export function linearIndex(index: readonly Index[], shape: Shape): Index {
     linear = add(mul(linear, maxDim(dim)), dim === 1 ? ZERO : index[axis]);
   });
   return linear;
+}
+
+/** The node in memory of which an operand is a view, and where; undefined where it is computed. */
+export function throughMovements(
+  node: Node,
+  index: readonly Index[],
+  hasBuffer: (node: Node) => boolean,
+): { node: Node; index: readonly Index[] } | undefined {
+  let current = node;
+  let at = index;
+  while (!hasBuffer(current)) {
+    if (opClass(current) !== 'move' || hasMask(current)) return undefined;
+    at = pushIndex(current, at).index;
+    current = current.src[0];
+  }
+  return { node: current, index: at };
 }

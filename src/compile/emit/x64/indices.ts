@@ -117,7 +117,12 @@ export class IndexEmitter {
 
   #addConstant(register: Virtual, value: number, alone: boolean): void {
     if (alone) this.#m.writes('mov', general(register), value);
-    else if (Math.abs(value) < FITS) this.#m.changes('add', general(register), value);
+    else this.add(register, value);
+  }
+
+  /** Adds a constant to a register; none is too large. */
+  add(register: Virtual, value: number): void {
+    if (Math.abs(value) < FITS) this.#m.changes('add', general(register), value);
     else {
       const large = this.#m.virtual('general');
       this.#m.writes('mov', general(large), value);
@@ -139,14 +144,15 @@ export class IndexEmitter {
         sum = next;
         continue;
       }
-      this.#multiply(next, value, factor);
+      this.multiply(next, value, factor);
       if (sum) m.changes('add', general(next), general(sum));
       sum = next;
     }
     return sum ?? m.virtual('general');
   }
 
-  #multiply(to: Virtual, value: Virtual, factor: number): void {
+  /** Puts `value` times a constant into a register; no constant is too large. */
+  multiply(to: Virtual, value: Virtual, factor: number): void {
     const m = this.#m;
     const power = Math.log2(factor);
     if (factor === 1) m.writes('mov', general(to), general(value));
@@ -203,7 +209,7 @@ export class IndexEmitter {
     }
     const quotient = this.#quotient(value, of, by);
     if (kind === 'div') return quotient;
-    this.#multiply(result, quotient, -by);
+    this.multiply(result, quotient, -by);
     m.changes('add', general(result), general(value));
     return result;
   }

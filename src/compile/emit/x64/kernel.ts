@@ -33,8 +33,8 @@ import {
   vector,
 } from './machine.ts';
 import { emitLoad, emitStore, loadOperand } from './memory.ts';
-import { ValueRegisters } from './value-registers.ts';
 import { beginTiles, emitTile, endTiles, usesTiles } from './tiles.ts';
+import { ValueRegisters } from './value-registers.ts';
 import { emitOperation } from './values.ts';
 import { writeFunction } from './write.ts';
 
@@ -311,7 +311,7 @@ class KernelEmitter implements Emitter {
       m.reads('cmp', general(last), general(end));
       m.changes('cmovg', general(last), general(end));
       moving.forEach(({ register, bytes }, i) => {
-        m.writes('imul', general(register), general(counter), bytes);
+        this.#indices.multiply(register, counter, bytes);
         m.changes('add', general(register), general(starts[i].register));
       });
       this.#turns(loop, moving, counter, last);
@@ -363,7 +363,7 @@ class KernelEmitter implements Emitter {
       this.#block(loop.body);
       carry();
       if (!loop.body.some((s) => s.kind === 'loop')) this.#askAhead(moving);
-      for (const { register, bytes } of moving) m.changes('add', general(register), bytes);
+      for (const { register, bytes } of moving) this.#indices.add(register, bytes);
       m.changes('add', general(counter), 1);
       m.reads('cmp', general(counter), typeof end === 'number' ? end : general(end));
       m.branch('l', top);

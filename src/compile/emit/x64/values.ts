@@ -10,9 +10,9 @@ import type {
   Value,
 } from '../../../ir/kernel/types.ts';
 import { bitsOf, type Emitter, floatBits, refuseDoubles } from './emitter.ts';
-import { emitPairs } from './pairs.ts';
 import { emitFloatRemainder } from './float-remainder.ts';
 import { general, type Place, place, type View, vector } from './machine.ts';
+import { emitPairs } from './pairs.ts';
 
 const MAGNITUDE = 0x7fffffff;
 const SIGN = -(2 ** 31);
