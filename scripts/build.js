@@ -1,18 +1,18 @@
-// Builds dist/ from src/: compiles the TypeScript, copies the plain JavaScript, bundles the pages of
-// src/web, marks the launcher executable. The work happens in a folder beside dist/ which then takes its place, so that a build
-// that fails leaves the last good dist/ alone. Plain JavaScript: it runs before anything is built.
+// Builds dist/ from src/, or the folder that is named instead of dist/: checks the TypeScript and writes
+// its types, bundles the sources, copies the launcher, bundles the pages of src/web. The work happens in
+// a folder beside it which then takes its place, so that a build that fails leaves the last good one
+// alone. Plain JavaScript: it runs before anything is built.
 
 import { spawnSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, renameSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bundle } from './bundle.js';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const src = join(root, 'src');
-const dist = join(root, 'dist');
-// As deep as dist/, so that the relative paths within the source maps hold after the rename.
-const staging = join(root, `.dist-${process.pid}`);
+const dist = resolve(process.argv[2] ?? join(root, 'dist'));
+const staging = join(dirname(dist), `.dist-${process.pid}`);
 
 /** Runs a program of a development dependency to its end; gives its exit code. */
 function runTool(owner, name, args) {
@@ -23,7 +23,8 @@ function runTool(owner, name, args) {
   return run.status ?? 1;
 }
 
-function compile() {
+/** Checks the sources and writes their types; the bundle is made from the sources themselves. */
+function writeTypes() {
   const config = join(root, 'tsconfig.build.json');
   return runTool('typescript', 'tsc', ['-p', config, '--outDir', staging]);
 }
@@ -32,28 +33,19 @@ function bundlePages() {
   return runTool('vite', 'vite.js', ['build', '--outDir', join(staging, 'web')]);
 }
 
-function copyPlainJavaScript() {
-  for (const entry of readdirSync(src, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || !entry.name.endsWith('.js')) continue;
-    const from = join(entry.parentPath, entry.name);
-    if (from.startsWith(join(src, 'web'))) continue;
-    const to = join(staging, from.slice(src.length));
-    mkdirSync(dirname(to), { recursive: true });
-    cpSync(from, to);
-  }
-}
-
 try {
   rmSync(staging, { recursive: true, force: true });
-  const compiled = compile();
+  const compiled = writeTypes();
   const status = compiled || bundlePages();
   if (status !== 0) {
     const what = compiled ? 'the TypeScript does not compile' : 'the pages cannot be bundled';
-    console.error(`build: ${what}; dist/ is left as it was`);
+    console.error(`build: ${what}; ${dist} is left as it was`);
     process.exitCode = status;
   } else {
-    copyPlainJavaScript();
-    chmodSync(join(staging, 'cli', 'launch.js'), 0o755);
+    await bundle({ root, dist: staging });
+    const launcher = join(staging, 'cli', 'launch.js');
+    cpSync(join(root, 'src', 'cli', 'launch.js'), launcher);
+    chmodSync(launcher, 0o755);
     rmSync(dist, { recursive: true, force: true });
     renameSync(staging, dist);
   }

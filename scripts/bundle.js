@@ -2,12 +2,17 @@
 // share. A process that loads hundreds of small modules spends most of its start on finding them.
 
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join, posix, relative, sep } from 'node:path';
 import { rolldown } from 'rolldown';
 
-/** Files that are loaded by their names at run time: the command, and the program of a thread. */
-const LOADED_BY_NAME = ['cli/main.ts', 'device/measure/probe-worker.ts'];
+/** Files that are loaded by their names at run time: the command, by its launcher. */
+const LOADED_BY_NAME = ['cli/main.ts'];
+/**
+ * Packages that become part of the bundle, because most processes load them. Their licences go along,
+ * and they are no dependencies of the package.
+ */
+const BUNDLED = ['commander', '@huggingface/jinja', '@huggingface/tokenizers'];
 /** What compiled programs depend on; the same rooms as in src/io/use-program-cache.ts. */
 const COMPILER_ROOMS = ['base', 'ir', 'asm', 'device', 'compile'];
 /** Stands for `import.meta.url` until it is known in which file a module comes to lie. */
@@ -17,9 +22,11 @@ const PLACE = '__tersor_place__';
  * Writes the bundle of `src` into `dist`. Packages stay outside. Names are kept as they are: stack
  * traces can be read, and a thread's program, which is sent as text, keeps its own words.
  *
- * @param {{ src: string, dist: string, manifest: object }} options folders, and package.json
+ * @param {{ root: string, dist: string }} options the repository, and the folder to write
  */
-export async function bundle({ src, dist, manifest }) {
+export async function bundle({ root, dist }) {
+  const src = join(root, 'src');
+  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const entries = [...new Set([...exportedSources(manifest), ...LOADED_BY_NAME])];
   const build = await rolldown({
     input: Object.fromEntries(entries.map((path) => [path.slice(0, -3), join(src, path)])),
@@ -29,8 +36,9 @@ export async function bundle({ src, dist, manifest }) {
       target: 'es2024',
       define: { TERSOR_COMPILER: JSON.stringify(compilerId(src, manifest.version)) },
     },
+    treeshake: { propertyReadSideEffects: false },
     preserveEntrySignatures: 'strict',
-    plugins: [ownPlaces(src)],
+    plugins: [builtinsAsTheyAre(), ownPlaces(src)],
     onLog: (level, log) => {
       // What a build complains of is mended, not read over.
       if (level === 'warn') throw new Error(`the sources cannot be bundled: ${log.message}`);
@@ -48,10 +56,39 @@ export async function bundle({ src, dist, manifest }) {
   } finally {
     await build.close();
   }
+  mkdirSync(join(dist, 'licenses'));
+  for (const name of BUNDLED) {
+    const to = join(dist, 'licenses', `${name.replace('/', '-')}.txt`);
+    cpSync(join(root, 'node_modules', name, 'LICENSE'), to);
+  }
 }
 
 function isPackage(id) {
-  return !/^([./]|[a-z]:[\\/])/i.test(id);
+  return !/^([./\0]|[a-z]:[\\/])/i.test(id) && !id.startsWith('node:') && !BUNDLED.includes(id);
+}
+
+/**
+ * Modules of Node by `getBuiltinModule`: an import statement reads all properties of such a module, and
+ * behind some of them (the standard streams of node:process, the streams of node:fs) are modules that
+ * take longer to load than our own. Of these constants the bundle keeps those that are used.
+ */
+function builtinsAsTheyAre() {
+  return {
+    name: 'builtins-as-they-are',
+    resolveId: (source) => (source.startsWith('node:') ? `\0${source}` : null),
+    load(id) {
+      if (!id.startsWith('\0node:')) return null;
+      const name = id.slice(1);
+      if (name === 'node:process') return 'export default globalThis.process;';
+      const module = process.getBuiltinModule(name);
+      const named = Object.keys(module).filter((key) => key !== 'default');
+      return [
+        `const module = process.getBuiltinModule(${JSON.stringify(name)});`,
+        'export default module;',
+        ...named.map((key) => `export const ${key} = module.${key};`),
+      ].join('\n');
+    },
+  };
 }
 
 /** The sources of the files that package.json exports. */

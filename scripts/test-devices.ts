@@ -6,6 +6,7 @@
  *     npm run test:devices -- wasm      those named: avx512, avx2, wasm, interpret
  */
 import { spawnSync } from 'node:child_process';
+import { globSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -16,9 +17,11 @@ interface Run {
   readonly env: Readonly<Record<string, string>>;
   /** Paths of tests begin with one of these. */
   readonly tests: readonly string[];
+  /** Also tests that name the devices they run on: the instructions of native are others. */
+  readonly named?: boolean;
 }
 
-/** What computes with tensors that name no device, quick enough also for an interpreter. */
+/** What computes with tensors, quick enough also for an interpreter. */
 const TENSORS = ['test/tensor/', 'test/nn/', 'test/optim/'];
 /** Programs as users run them. */
 const MODELS = [
@@ -29,11 +32,14 @@ const MODELS = [
   'test/train/precision',
   'test/train/memory',
 ];
+/** The module by which tests name devices. */
+const NAMES = '/device-names.ts';
 const RUNS: readonly Run[] = [
   ...(['avx512', 'avx2'] as const).map((isa) => ({
     name: isa,
     env: { TERSOR_DEVICE: 'native', TERSOR_ISA: isa },
     tests: [...TENSORS, ...MODELS, 'test/compile/', 'test/device/', 'test/fixtures/'],
+    named: true,
   })),
   {
     name: 'wasm',
@@ -57,14 +63,23 @@ function reasonAgainst(name: string): string | undefined {
   return undefined;
 }
 
+/** Tests that name their devices have run on all of them under `npm test`. */
+function testsOf({ tests, named }: Run): string[] {
+  return globSync('test/**/*.test.ts', { cwd: root })
+    .map((path) => path.replaceAll('\\', '/'))
+    .filter((path) => tests.some((start) => path.startsWith(start)))
+    .filter((path) => named || !readFileSync(join(root, path), 'utf8').includes(NAMES));
+}
+
 /** Runs its tests, and says how that ended; false: badly. */
-function runTests({ name, env, tests }: Run): boolean {
+function runTests(run: Run): boolean {
+  const { name, env } = run;
   const { TERSOR_DEVICE: _device, TERSOR_ISA: _isa, ...rest } = process.env;
   const vitest = createRequire(import.meta.url).resolve('vitest/package.json');
   const start = performance.now();
   const { status, stdout, stderr, error } = spawnSync(
     process.execPath,
-    [join(dirname(vitest), 'vitest.mjs'), 'run', ...tests],
+    [join(dirname(vitest), 'vitest.mjs'), 'run', ...testsOf(run)],
     { cwd: root, env: { ...rest, ...env }, encoding: 'utf8', maxBuffer: 2 ** 28 },
   );
   if (error) throw error;

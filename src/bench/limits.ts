@@ -38,8 +38,8 @@ export function openLimits({ device, threads, bytes }: LimitOptions): Promise<Li
 }
 
 /**
- * The limit of products of bf16: some processors widen to f32 and multiply those faster than they
- * take pairs of bf16. Matrix extensions (AMX) are not counted. Undefined where no loop measures it.
+ * The limit of products of bf16: by tiles where there are some; else some processors widen to f32 and
+ * multiply those faster than they take pairs of bf16. Undefined where no loop measures it.
  */
 export function fasterOfBf16({ peakF32, peakBf16 }: Limits): Probe | undefined {
   return peakBf16 && (peakBf16.sample() > peakF32.sample() ? peakBf16 : peakF32);

@@ -7,7 +7,13 @@ import { type Program, runPlan, type Target } from '../ir/program.ts';
 import { emitWasm } from './emit/wasm/program.ts';
 import { emitX64 } from './emit/x64/program.ts';
 import { type CompileOptions, compileProgram, resolveOptions } from './program.ts';
-import { decodeProgram, encodeProgram, type MachineCode, programKey, programStore } from './store.ts';
+import {
+  decodeProgram,
+  encodeProgram,
+  type MachineCode,
+  programKey,
+  programStore,
+} from './store.ts';
 
 /** Targets whose code is bytes. */
 export type MachineTarget = Target & { readonly kind: MachineCode['kind'] };

@@ -3,7 +3,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { cacheSetting } from '../base/env.ts';
-import { type ProgramStore, setProgramStore } from '../compile/index.ts';
+import { type ProgramStore, setProgramStore } from '../compile/store.ts';
 import { ProgramCache } from './program-cache.ts';
 import { crypto } from './slow-modules.ts';
 

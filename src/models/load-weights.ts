@@ -14,7 +14,7 @@ import {
   tensor,
 } from '../tensor/index.ts';
 import type { Architecture } from './architectures.ts';
-import { matricesOf, replaceWeight } from './packed.ts';
+import { type MatrixOf, matricesOf } from './packed.ts';
 import { type QuantizationConfig, schemeOf } from './quantization-config.ts';
 import type { CausalLM } from './types.ts';
 
@@ -89,7 +89,7 @@ class Loading {
       if (!used.has(name)) throw this.#wrong(stored, 'the model of config.json has no such tensor');
     }
     for (const [name, parameter] of whole) this.#requireFit(name, parameter);
-    for (const name of packed) await this.#putPacked(name, matrices.get(name)?.shape ?? [0, 0]);
+    for (const name of packed) await this.#putPacked(name, matrices.get(name) as MatrixOf);
     for (const [name, parameter] of whole) await this.#put(name, parameter);
   }
 
@@ -131,7 +131,8 @@ class Loading {
     holder[property] = parameter;
   }
 
-  async #putPacked(name: string, shape: readonly [number, number]): Promise<void> {
+  async #putPacked(name: string, matrix: MatrixOf): Promise<void> {
+    const { shape } = matrix;
     const { quantization } = this.#options;
     const [codesAs, scalesAs] = ['codes', 'scales'].map(
       (part) => this.#storedAs.get(`${name}.${part}`) as string,
@@ -154,7 +155,7 @@ class Loading {
     const scales = await this.#read(scalesAs);
     const packed = new PackedWeight({ scheme: named, shape, codes, scales, layout });
     for (const t of [codes, scales]) t.dispose();
-    replaceWeight(this.#model, name, await packed.realize());
+    matrix.replace(await packed.realize());
   }
 
   #requireType(stored: string, dtypes: readonly string[], shape: readonly number[]): void {

@@ -1,5 +1,11 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { breadcrumbFile, isaSetting, pinning, threadCount } from '../../src/base/env.ts';
+import {
+  bf16Setting,
+  breadcrumbFile,
+  isaSetting,
+  pinning,
+  threadCount,
+} from '../../src/base/env.ts';
 
 afterEach(() => vi.unstubAllEnvs());
 
@@ -12,6 +18,17 @@ test('TERSOR_ISA is one of three, or nothing', () => {
   }
   vi.stubEnv('TERSOR_ISA', 'AVX2');
   expect(isaSetting).toThrow('TERSOR_ISA is AVX2; expected avx2, avx512, none or nothing');
+});
+
+test('TERSOR_BF16 is one of three, or nothing', () => {
+  vi.stubEnv('TERSOR_BF16', '');
+  expect(bf16Setting()).toBeUndefined();
+  for (const way of ['f32', 'pairs', 'tiles']) {
+    vi.stubEnv('TERSOR_BF16', way);
+    expect(bf16Setting()).toBe(way);
+  }
+  vi.stubEnv('TERSOR_BF16', 'amx');
+  expect(bf16Setting).toThrow('TERSOR_BF16 is amx; expected f32, pairs, tiles or nothing');
 });
 
 test('threads are a number from 1 on', () => {

@@ -7,7 +7,8 @@ import { WASM_KERNELS } from '../../src/ir/kernel/types.ts';
 
 describe('depth of a product', () => {
   it('is cut into blocks that hold inner axes whole', () => {
-    expect(planDepth([576], 256)).toEqual({ block: 256, inner: [] });
+    // Three of 192 rather than two of 256 and one of 64.
+    expect(planDepth([576], 256)).toEqual({ block: 192, inner: [] });
     expect(planDepth([64, 3, 3], 256)).toEqual({ block: 252, inner: [3, 3] });
     expect(planDepth([6, 1, 5], 256)).toEqual({ block: 30, inner: [5] });
     // Rows of 28 go 7 at a time into a block, for 7 divides an image's 28 rows and 9 does not.

@@ -203,6 +203,36 @@ describe('support', () => {
     expect(decodeFeatures(words)).toMatchObject({ avxVnni: true, avx512Bf16: false });
   });
 
+  it('multiplies bf16 the fastest way there is, or as TERSOR_BF16 says', () => {
+    const none = decodeFeatures(new Uint32Array(CPUID_WORDS));
+    const machine = (features: Partial<typeof none>) => ({
+      isa: 'avx512' as const,
+      features: { ...none, ...features },
+      threads: 2,
+    });
+    const way = (features: Partial<typeof none>, wish?: 'f32' | 'pairs' | 'tiles') =>
+      nativeTarget(machine(features), undefined, 1, wish).bf16Products;
+    const pairs = { avx512Bf16: true };
+    const tiles = { ...pairs, amxTile: true, amxBf16: true };
+    expect(way(tiles)).toBe('tiles');
+    expect(way(pairs)).toBeUndefined();
+    expect(way({ ...pairs, amd: true })).toBe('pairs');
+    expect(way({ amd: true })).toBeUndefined();
+    expect(way(tiles, 'pairs')).toBe('pairs');
+    expect(way(tiles, 'f32')).toBeUndefined();
+    expect(() => way(pairs, 'tiles')).toThrow('TERSOR_BF16 is tiles; expected f32 or nothing');
+    expect(() => way({}, 'pairs')).toThrow('this machine has no AVX512_BF16');
+  });
+
+  it('knows processors of AMD by their name', () => {
+    const words = new Uint32Array(CPUID_WORDS);
+    const name = new TextEncoder().encode('AuthenticAMD');
+    const [first, second, third] = new Uint32Array(name.buffer);
+    words.set([first, third, second], 1);
+    expect(decodeFeatures(words).amd).toBe(true);
+    expect(decodeFeatures(new Uint32Array(CPUID_WORDS)).amd).toBe(false);
+  });
+
   it('makes the target that TERSOR_ISA names', () => {
     const features = decodeFeatures(new Uint32Array(CPUID_WORDS));
     const old = { isa: 'avx2' as const, features: { ...features, avxVnni: true }, threads: 2 };

@@ -5,6 +5,7 @@ import {
   copyLoop,
   NATIVE_GRAIN,
   readLoop,
+  tileLoop,
 } from '../../src/device/measure/native-loops.ts';
 import { unsupported } from './native-code.ts';
 
@@ -39,6 +40,7 @@ describe.skipIf(unsupported !== undefined)('limits of device native', () => {
     expect(arithmeticLoop('fma', 512).operations).toBe(24 * 4 * 16 * 2);
     expect(arithmeticLoop('fma', 256).operations).toBe(12 * 4 * 8 * 2);
     expect(arithmeticLoop('bf16', 512).operations).toBe(24 * 4 * 16 * 2 * 2);
+    expect(tileLoop().operations).toBe(4 * 4 * 16 * 16 * 32 * 2);
     expect(arithmeticLoop('int8', 256).operations).toBe(12 * 4 * 8 * 4 * 2);
   });
 

@@ -19,12 +19,10 @@ export function copyPackage(): PackageCopy {
   cpSync(join(ROOT, 'package.json'), join(installed, 'package.json'));
   const scope = join('node_modules', '@huggingface');
   symlinkSync(realpathSync(join(ROOT, scope)), join(home, scope), 'junction');
-  const compiler = join('node_modules', 'typescript', 'bin', 'tsc');
-  const to = ['--outDir', join(installed, 'dist')];
-  const build = runNode([compiler, '-p', 'tsconfig.build.json', ...to], ROOT);
+  const build = runNode(['scripts/build.js', join(installed, 'dist')], ROOT);
   if (build.status !== 0) {
     remove();
-    throw new Error(`the sources do not compile:\n${build.stdout}${build.stderr}`);
+    throw new Error(`the package cannot be built:\n${build.stdout}${build.stderr}`);
   }
   return { home, remove };
 }

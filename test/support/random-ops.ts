@@ -5,6 +5,7 @@ import {
   add,
   constant,
   div,
+  hasLane,
   type Index,
   mod,
   mul,
@@ -305,39 +306,36 @@ class OpsBuilder {
     return this.#b.words(buffer, within(this.#index(a, second), buffer.size, elements));
   }
 
-  /** One statement of tiles: sums lie in the first four, pairs of bf16 in the others. */
+  /** Something with tiles: sums lie in the first ones, pairs of bf16 in the others. */
   #tile(a: number, second: number, c: number): void {
     const b = this.#b;
     if (b.target.bf16 !== 'tiles') return;
-    const tile = second % TILES;
-    const held = [...this.#tiles];
-    const [sums, pairs] = [held.filter((t) => t < SUMS), held.filter((t) => t >= SUMS)];
-    const kind = c % 4;
-    if (kind === 0 && sums.length > 0 && pairs.length > 1) {
-      const first = second % pairs.length;
-      const other = pairs[(first + 1) % pairs.length];
-      b.tile({ kind: 'tileDot', sum: sums[a % sums.length], a: pairs[first], b: other });
-    } else if (kind === 1 && sums.length > 0) {
+    const sum = second % SUMS;
+    const pair = SUMS + (a % (TILES - SUMS));
+    if (c % 4 === 0) {
+      const other = SUMS + ((a + 1 + (second % 3)) % (TILES - SUMS));
+      for (const tile of [sum, pair, other]) {
+        if (!this.#tiles.has(tile)) this.#fillTile(tile, a + tile, second);
+      }
+      b.tile({ kind: 'tileDot', sum, a: pair, b: other });
+    } else if (c % 4 === 1) {
       const stride = 16 + (a % 3);
+      if (!this.#tiles.has(sum)) this.#fillTile(sum, a, second);
       this.#tileBuffer ??= b.buffer('tiles', 'f32', this.#turns * TILE_ROOM, 'out');
       const own = within(this.#index(a, second), TILE_ROOM, 15 * stride + 16);
       const index = add(mul(this.#turn, TILE_ROOM), own);
-      b.tile({
-        kind: 'tileStore',
-        tile: sums[second % sums.length],
-        buffer: this.#tileBuffer,
-        index,
-        stride,
-      });
-    } else {
-      const isSum = tile < SUMS;
-      const buffer = this.#inputs[STORED.indexOf(isSum ? 'f32' : 'bf16')];
-      const stride = 1 + (a % 4);
-      const index = within(this.#index(a, second), buffer.size, 15 * stride + (isSum ? 16 : 32));
-      if (isSum && a % 3 === 0) b.tile({ kind: 'tileZero', tile });
-      else b.tile({ kind: 'tileLoad', tile, buffer, index, stride });
-      this.#tiles = new Set(this.#tiles).add(tile);
-    }
+      b.tile({ kind: 'tileStore', tile: sum, buffer: this.#tileBuffer, index, stride });
+    } else this.#fillTile(c % 4 === 2 ? sum : pair, a, second);
+  }
+
+  #fillTile(tile: number, a: number, second: number): void {
+    const isSum = tile < SUMS;
+    const buffer = this.#inputs[STORED.indexOf(isSum ? 'f32' : 'bf16')];
+    const stride = 1 + (a % 4);
+    const index = within(this.#index(a, second), buffer.size, 15 * stride + (isSum ? 16 : 32));
+    if (isSum && a % 3 === 0) this.#b.tile({ kind: 'tileZero', tile });
+    else this.#b.tile({ kind: 'tileLoad', tile, buffer, index, stride });
+    this.#tiles = new Set(this.#tiles).add(tile);
   }
 
   #load(buffer: Buffer, second: number, c: number): Value {
@@ -362,8 +360,13 @@ class OpsBuilder {
     const size = this.#sizeOf(buffer);
     const base = this.#baseOf(buffer);
     if (masked) {
-      const { at, mask } = this.#maskedAt(size, c, 1);
-      b.store(buffer, add(base, at), this.#wide(value), mask);
+      const { at, mask } = this.#maskedAt(size, c, value.lanes === 1 ? 0 : 1);
+      if (value.lanes === 1) {
+        const single = mask.filter((m) => !hasLane(m));
+        b.store(buffer, add(base, at), value, single);
+        return;
+      }
+      b.store(buffer, add(base, at), value, mask);
       return;
     }
     const first = within(this.#index(c, second), size, value.lanes);

@@ -1,10 +1,8 @@
-import { text as readAll } from 'node:stream/consumers';
 import { Command, Option } from 'commander';
 import { createEngine, type GenerationRequest, type TextEngine } from '../../generate/index.ts';
 import type { Tokenizer } from '../../io/index.ts';
 import type { Pretrained } from '../../models/index.ts';
 import { type ChatSettings, Conversation, chat, rate, Stopwatch, type Written } from '../chat.ts';
-import { userTerminal } from '../chat-terminal.ts';
 import { interruptible } from '../interrupt.ts';
 import { openModel } from '../open-model.ts';
 import { integer, number, seed } from '../options.ts';
@@ -96,13 +94,19 @@ async function run(
   const engine = createEngine(pretrained, { slots: 1, context: options.context });
   try {
     const talk = { engine, tokenizer: tokenizer as Tokenizer, folder };
-    const prompt = given ?? (process.stdin.isTTY ? undefined : await readAll(process.stdin));
+    const prompt = given ?? (process.stdin.isTTY ? undefined : await readAll());
     if (options.chat) await talkWith(talk, prompt, options, pretrained, signal);
     else await write(engine, promptOf(prompt, pretrained), options, pretrained, signal);
   } finally {
     await engine.close();
     model.dispose();
   }
+}
+
+/** Standard input to its end. */
+async function readAll(): Promise<string> {
+  const { text } = await import('node:stream/consumers');
+  return text(process.stdin);
 }
 
 function several(text: string, before: string[] = []): string[] {
@@ -184,6 +188,7 @@ async function talkWith(
     request: defined(requestOf(options, pretrained)),
   };
   if (prompt === undefined) {
+    const { userTerminal } = await import('../chat-terminal.ts');
     const terminal = userTerminal(signal);
     await chat(settings, terminal).finally(terminal.close);
     return;

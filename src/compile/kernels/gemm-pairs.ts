@@ -12,7 +12,15 @@ import {
 } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Mask, Value } from '../../ir/kernel/types.ts';
 import { BY_PAIRS, BY_TILES, chooseTasks, type GemmTasks } from './gemm-tasks.ts';
-import { BLOCK, blocksOf, type Lines, PairPacking, type Stretch, WORDS } from './pair-packing.ts';
+import {
+  BLOCK,
+  blocksOf,
+  type Lines,
+  type Packed,
+  PairPacking,
+  type Stretch,
+  WORDS,
+} from './pair-packing.ts';
 
 /** C [batch, m, n] = sum over k of A [batch, m, k] B [batch, k, n], where A and B are of bf16. */
 export interface PairGemm {
@@ -46,6 +54,8 @@ const PAIRS: PairTiles = { rows: 8, vectors: 3, depth: 512, columns: 480 };
 const TILES: PairTiles = { rows: 32, vectors: 2, depth: 2048, columns: 512 };
 /** A packed block of the right operand has at most so many elements: half the second-level cache. */
 const MOST_ELEMENTS = 2 ** 19;
+/** Row tiles whose lines lie side by side are packed together: memory is read in longer pieces. */
+const GROUP = 4;
 /** Words of depth in each turn of the loop over pairs. */
 const UNROLL = 4;
 const TILE = 16;
@@ -76,6 +86,8 @@ interface Tile {
   readonly panel: Index;
   /** Its columns. */
   readonly valid: Index;
+  /** Where its packed rows begin. */
+  readonly left: Index;
   /** Where its sums lie. */
   readonly sums: Index;
   readonly stretch: Stretch;
@@ -98,6 +110,10 @@ class PairGemmBuilder {
   readonly #panels: number;
   /** A symbolic depth is one block. */
   readonly #depth: number;
+  /** Words of a packed line. */
+  readonly #words: number;
+  /** Row tiles that are packed at a time. */
+  readonly #group: number;
 
   constructor(b: KernelBuilder, gemm: PairGemm, threads: number) {
     this.#b = b;
@@ -120,9 +136,10 @@ class PairGemmBuilder {
     );
     this.#panels = Math.ceil(this.#tasks.columns / this.#width);
     this.#packing = new PairPacking(b);
-    const words = Math.ceil(this.#depth / BLOCK) * WORDS;
-    this.#left = b.buffer('left', 'i32', rows * words, 'local');
-    this.#right = b.buffer('right', 'i32', this.#panels * this.#width * words, 'local');
+    this.#words = Math.ceil(this.#depth / BLOCK) * WORDS;
+    this.#group = gemm.a(ZERO).along ? 1 : Math.min(GROUP, Math.max(1, this.#mostRowTiles()));
+    this.#left = b.buffer('left', 'i32', this.#group * rows * this.#words, 'local');
+    this.#right = b.buffer('right', 'i32', this.#panels * this.#width * this.#words, 'local');
     const all = k > this.#depth ? this.#panels * this.#mostRowTiles() : 1;
     this.#sums = b.buffer('sums', 'f32', all * rows * this.#width, 'local');
   }
@@ -209,16 +226,18 @@ class PairGemmBuilder {
 
   /** The right operand's block as panels [panel][pair][width]. */
   #pack(group: Index, column: Index, columns: Index, stretch: Stretch): void {
-    const operand = this.#gemm.b(group);
-    this.#eachPanel(columns, (p, count) => {
-      const some = { operand, first: add(column, mul(p, this.#width)), count };
-      const base = this.#panelBase(p);
-      this.#packing.toColumns(some, this.#width, stretch, this.#right, base);
-    });
+    const packed: Packed = {
+      operand: this.#gemm.b(group),
+      first: column,
+      size: this.#width,
+      parts: (body) => this.#eachPanel(columns, body),
+      words: this.#words * this.#width,
+    };
+    this.#packing.toColumns(packed, stretch, this.#right);
   }
 
   #panelBase(panel: Index): Index {
-    return mul(panel, Math.ceil(this.#depth / BLOCK) * WORDS * this.#width);
+    return mul(panel, this.#words * this.#width);
   }
 
   /** Whole panels in a loop, then the one that is not whole. */
@@ -248,19 +267,37 @@ class PairGemmBuilder {
     const { rows } = this.#tiles;
     const size = rows * this.#width;
     const isKept = range(this.#gemm.k).max > this.#depth;
-    const some = (tile: Index, count: Index) => {
-      const row = add(start, mul(tile, rows));
-      const lines = { operand: this.#gemm.a(group), first: row, count };
-      this.#packing.toLines(lines, rows, stretch, this.#left);
-      this.#eachPanel(columns, (panel, valid) => {
-        const place = add(mul(tile, this.#panels), panel);
-        const sums = isKept ? mul(place, size) : ZERO;
-        const where = { group, row, rows: count, column, panel, valid, sums };
-        this.#tile({ ...where, stretch, first, last });
+    /** So many row tiles from one on, each of `count` rows. */
+    const some = (from: Index, tiles: number, count: Index) => {
+      const each = (body: (i: Index) => void) => {
+        if (tiles === 1) body(ZERO);
+        else b.loop(tiles, 'serial', [], body);
+      };
+      const packed: Packed = {
+        operand: this.#gemm.a(group),
+        first: add(start, mul(from, rows)),
+        size: rows,
+        parts: (body) => each((i) => body(i, count)),
+        words: rows * this.#words,
+      };
+      this.#packing.toLines(packed, stretch, this.#left);
+      each((i) => {
+        this.#eachPanel(columns, (panel, valid) => {
+          const tile = add(from, i);
+          const place = add(mul(tile, this.#panels), panel);
+          const sums = isKept ? mul(place, size) : ZERO;
+          const row = add(start, mul(tile, rows));
+          const left = mul(i, rows * this.#words);
+          const where = { group, row, rows: count, left, column, panel, valid, sums };
+          this.#tile({ ...where, stretch, first, last });
+        });
       });
     };
-    b.loop(whole, 'serial', [], (i) => some(i, constant(rows)));
-    this.#ifAny(rest, rows, () => some(whole, rest));
+    const groups = this.#group;
+    b.loop(div(whole, groups), 'serial', [], (i) => some(mul(i, groups), groups, constant(rows)));
+    const after = mul(div(whole, groups), groups);
+    b.loop(mod(whole, groups), 'serial', [], (i) => some(add(after, i), 1, constant(rows)));
+    this.#ifAny(rest, rows, () => some(whole, 1, rest));
   }
 
   #tile(tile: Tile): void {
@@ -285,7 +322,7 @@ class PairGemmBuilder {
   }
 
   /** Two by two tiles of sums, or fewer where the rows or columns end. */
-  #byTiles({ rows, panel, valid, sums, stretch, first }: Tile): void {
+  #byTiles({ rows, left: lines, panel, valid, sums, stretch, first }: Tile): void {
     const b = this.#b;
     const width = this.#width;
     const down = Math.ceil(Math.min(range(rows).max, this.#tiles.rows) / TILE);
@@ -304,7 +341,7 @@ class PairGemmBuilder {
     b.loop(blocksOf(stretch), 'serial', [], (block) => {
       for (const { sum, left, right, i, j } of parts) {
         if (j === 0) {
-          const index = mul(add(mul(block, this.#tiles.rows), i * TILE), WORDS);
+          const index = add(lines, mul(add(mul(block, this.#tiles.rows), i * TILE), WORDS));
           b.tile({ kind: 'tileLoad', tile: left, buffer: this.#left, index, stride: WORDS });
         }
         if (i === 0) {
@@ -323,7 +360,7 @@ class PairGemmBuilder {
   }
 
   /** Sums in registers: a word of the left operand for all lanes, times vectors of the right one. */
-  #byPairs({ rows, panel, valid, sums, stretch, first }: Tile): void {
+  #byPairs({ rows, left: lines, panel, valid, sums, stretch, first }: Tile): void {
     const b = this.#b;
     const vectors = Math.ceil(this.#most(valid) / b.lanes);
     const height = Math.min(range(rows).max, this.#tiles.rows);
@@ -344,7 +381,7 @@ class PairGemmBuilder {
       );
       const next = [...values];
       for (let i = 0; i < height; i++) {
-        const line = mul(add(mul(block, this.#tiles.rows), i), WORDS);
+        const line = add(lines, mul(add(mul(block, this.#tiles.rows), i), WORDS));
         const left = b.splat(b.load(this.#left, add(line, word)));
         for (let v = 0; v < vectors; v++) {
           const t = i * vectors + v;

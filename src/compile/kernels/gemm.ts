@@ -10,40 +10,19 @@ import {
   sub,
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
-import type { Buffer, Mask, Value, ValueDType } from '../../ir/kernel/types.ts';
-import { type Depth, overDepth, planDepth } from './depth.ts';
+import type { Buffer, Value } from '../../ir/kernel/types.ts';
+import { planDepth } from './depth.ts';
+import {
+  type DepthBlock,
+  eachPanel,
+  type Gemm,
+  LeftOperand,
+  type LeftTile,
+  RightOperand,
+} from './gemm-packing.ts';
 import { chooseTasks, type GemmTasks } from './gemm-tasks.ts';
 import type { GemmTiles } from './gemm-tiles.ts';
 import { multiplyAdd } from './multiply-add.ts';
-import { turnSquare } from './square.ts';
-
-/** C [batch, m, n] = sum over k of A [batch, m, k] B [batch, k, n]. */
-export interface Gemm {
-  readonly batch: number;
-  readonly m: Index;
-  readonly n: number;
-  readonly k: number;
-  /** The sizes of the contracted axes, whose product is k. */
-  readonly depthAxes: readonly number[];
-  readonly dtype: Exclude<ValueDType, 'bool'>;
-  /** Element of A; a vector when an index holds the lane. */
-  readonly a: (batch: Index, m: Index, k: Index, mask: Mask) => Value;
-  readonly b: (batch: Index, k: Index, n: Index, mask: Mask) => Value;
-  /** True when `a` is one load that walks evenly along k: reading it again costs nothing. */
-  readonly aIsPlain: boolean;
-  /** True when vectors of `a` along k, from multiples of their lanes on, are single loads. */
-  readonly aIsAlong: boolean;
-  /** Where an element of A lies, if it is in memory. */
-  readonly aPlace: (
-    batch: Index,
-    m: Index,
-    k: Index,
-  ) => { readonly buffer: Buffer; readonly index: Index } | undefined;
-  /** True when `b` is one load that walks evenly along k: it is then read that way, and turned. */
-  readonly bIsTurned: boolean;
-  /** Takes a finished vector at row m and columns n (n holds the lane) under a mask. */
-  readonly finish: (batch: Index, m: Index, n: Index, value: Value, mask: Mask) => void;
-}
 
 /** A piece of the rows or columns: starts at `start(i)`, `extent` of them. */
 interface Panels {
@@ -71,28 +50,18 @@ interface RowPart {
 }
 
 /** A register tile over a block of depth. */
-interface Tile {
-  readonly group: Index;
-  readonly row: Index;
+interface Tile extends DepthBlock, LeftTile {
   /** The row counted from the piece's first. */
   readonly inPart: Index;
   readonly rows: number;
-  /** The row in what is packed. */
-  readonly packedRow: Index;
   readonly column: Index;
   /** The panel, and how many of its columns there are. */
   readonly p: Index;
   readonly valid: number;
-  readonly start: Index;
-  readonly length: number;
   readonly first: boolean;
   readonly last: boolean;
 }
 
-/** A left operand that lies evenly is packed where so many panels read it. */
-const PANELS_WORTH_PACKING = 4;
-/** Packed rows end so many elements later: a power of two would put them all into a few lines of the cache. */
-const ROW_PADDING = 16;
 /** Elements of a cache line. */
 const LINE = 16;
 
@@ -103,11 +72,10 @@ class GemmBuilder {
   readonly #tasks: GemmTasks;
   readonly #width: number;
   readonly #columns: number;
-  readonly #depth: Depth;
-  readonly #packedB: Buffer;
-  readonly #packedA: Buffer | undefined;
-  /** Rows of A are packed along the depth, as [rows][depth]; else as [depth][rows]. */
-  readonly #along: boolean;
+  /** Steps of a block of depth. */
+  readonly #depth: number;
+  readonly #left: LeftOperand;
+  readonly #right: RightOperand;
   /** Unfinished sums between blocks of depth. */
   readonly #sums: Buffer | undefined;
   /** Panels of a piece. */
@@ -120,19 +88,14 @@ class GemmBuilder {
     this.#width = tiles.vectors * b.lanes;
     this.#tasks = chooseTasks(gemm, tiles, b.lanes, threads);
     this.#columns = this.#tasks.columns;
-    this.#depth = planDepth(gemm.depthAxes, tiles.depth);
-    const depth = this.#depth.block;
+    this.#panels = Math.ceil(this.#columns / this.#width);
+    const plan = planDepth(gemm.depthAxes, tiles.depth);
+    const depth = plan.block;
     const { rowTiles } = this.#tasks;
     const rows = rowTiles ? (rowTiles + 1) * tiles.rows : range(gemm.m).max;
-    this.#packedB = b.buffer('packedB', gemm.dtype, this.#columns * depth, 'local');
-    this.#panels = Math.ceil(this.#columns / this.#width);
-    const rereads = this.#panels >= PANELS_WORTH_PACKING;
-    const isAligned = depth % b.lanes === 0 || gemm.k <= depth;
-    this.#along = tiles.packsRows && isAligned && (gemm.aIsAlong || gemm.aIsPlain);
-    if (!gemm.aIsPlain || (tiles.packsRows && rereads)) {
-      const size = Math.max(tiles.rows * (depth + ROW_PADDING), this.#stride * depth);
-      this.#packedA = b.buffer('packedA', gemm.dtype, size, 'local');
-    }
+    this.#depth = depth;
+    this.#right = new RightOperand(b, gemm, tiles, plan, this.#columns);
+    this.#left = new LeftOperand(b, gemm, tiles, plan, this.#panels);
     if (gemm.k > depth) {
       this.#sums = b.buffer('sums', gemm.dtype, rows * this.#panels * this.#width, 'local');
     }
@@ -189,11 +152,11 @@ class GemmBuilder {
   /** Some rows of some columns. */
   #piece(group: Index, column: Index, columns: number, rows: RowPart): void {
     const { k } = this.#gemm;
-    const depth = this.#depth.block;
+    const depth = this.#depth;
     const full = Math.max(0, Math.ceil(k / depth) - 1);
     const phase = (start: Index, length: number, first: boolean, last: boolean) => {
-      this.#pack(group, column, columns, start, length);
-      this.#rows(group, column, columns, rows, start, length, first, last);
+      this.#right.pack(group, column, columns, { start, length });
+      this.#rows(group, column, columns, rows, { start, length }, first, last);
     };
     if (full === 0) {
       phase(ZERO, k, true, true);
@@ -206,106 +169,29 @@ class GemmBuilder {
     phase(constant(full * depth), k - full * depth, false, true);
   }
 
-  /** The right operand's block as panels [panel][depth][width], zeros beyond the last column. */
-  #pack(group: Index, column: Index, columns: number, start: Index, length: number): void {
-    if (this.#gemm.bIsTurned && this.#tiles.turnsColumns) {
-      this.#eachPanel(columns, (p, valid) => {
-        this.#packTurned({
-          group,
-          column: add(column, mul(p, this.#width)),
-          p,
-          valid,
-          start,
-          length,
-        });
-      });
-      return;
-    }
-    const b = this.#b;
-    const target = this.#packedB;
-    const panel = (k: Index, p: Index, valid: number) => {
-      for (let v = 0; v < this.#tiles.vectors; v++) {
-        const offset = add(b.laneIndex, v * b.lanes);
-        const at = add(mul(p, length * this.#width), add(mul(k, this.#width), offset));
-        const from = add(column, add(mul(p, this.#width), offset));
-        const mask = [sub(constant(valid - 1), offset)];
-        b.store(target, at, b.splat(this.#gemm.b(group, add(start, k), from, mask)));
-      }
-    };
-    // Along the columns first: that is how they lie in memory.
-    overDepth(b, this.#depth, length, 'serial', [], (k) => {
-      this.#eachPanel(columns, (p, valid) => panel(k, p, valid));
-      return [];
-    });
-  }
-
-  /** A panel whose columns lie along the depth: squares of them are read that way, and turned. */
-  #packTurned(panel: {
-    group: Index;
-    column: Index;
-    p: Index;
-    valid: number;
-    start: Index;
-    length: number;
-  }): void {
-    const b = this.#b;
-    const { group, column, p, valid, start, length } = panel;
-    const square = (k: Index, v: number, mask: Mask, depth: number) => {
-      const along = add(k, b.laneIndex);
-      const rows = Array.from({ length: b.lanes }, (_, i) => {
-        const at = v * b.lanes + i;
-        if (at >= valid) return b.splat(b.const(this.#gemm.dtype, 0));
-        return b.splat(this.#gemm.b(group, add(start, along), add(column, at), mask));
-      });
-      turnSquare(b, rows)
-        .slice(0, depth)
-        .forEach((vector, i) => {
-          const place = add(mul(add(k, i), this.#width), add(b.laneIndex, v * b.lanes));
-          b.store(this.#packedB, add(mul(p, length * this.#width), place), vector);
-        });
-    };
-    const whole = Math.floor(length / b.lanes);
-    const rest = length - whole * b.lanes;
-    for (let v = 0; v < this.#tiles.vectors; v++) {
-      b.loop(whole, 'serial', [], (i) => square(mul(i, b.lanes), v, [], b.lanes));
-      const mask = [sub(constant(rest - 1), b.laneIndex)];
-      if (rest > 0) square(constant(whole * b.lanes), v, mask, rest);
-    }
-  }
-
-  /** Whole panels in a loop, then the one that is not whole. */
-  #eachPanel(columns: number, panel: (p: Index, valid: number) => void): void {
-    const whole = Math.floor(columns / this.#width);
-    this.#b.loop(whole, 'serial', [], (p) => panel(p, this.#width));
-    const rest = columns - whole * this.#width;
-    if (rest > 0) panel(constant(whole), rest);
-  }
-
   #rows(
     group: Index,
     column: Index,
     columns: number,
     part: RowPart,
-    start: Index,
-    length: number,
+    block: DepthBlock,
     first: boolean,
     last: boolean,
   ): void {
     const tiles = (inPart: Index, rows: number, packedRow: Index) => {
       const row = add(part.start, inPart);
-      this.#eachPanel(columns, (p, valid) => {
-        if (this.#packedA) this.#prefetchRows(group, row, rows, p, start, length);
+      eachPanel(this.#b, this.#width, columns, (p, valid) => {
+        this.#left.prefetch(group, row, rows, p, block);
         const place = { group, row, inPart, rows, packedRow, column, p, valid };
-        this.#tile({ ...place, start, length, first, last });
+        this.#tile({ ...place, ...block, first, last });
       });
     };
     const pack = (inPart: Index, rows: number) => {
-      const row = add(part.start, inPart);
-      if (this.#packedA) this.#packRows(group, row, rows, start, length, this.#packedA);
+      this.#left.pack(group, add(part.start, inPart), rows, block);
     };
     for (const { count, start: from, rows } of this.#rowPanels(part)) {
       // As many tiles are packed together as fill vectors across the rows.
-      const together = this.#packedA && !this.#along ? Math.floor(this.#stride / rows) : 1;
+      const together = this.#left.tilesTogether(rows);
       const groups = rows === this.#tiles.rows ? div(count, together) : ZERO;
       this.#b.loop(groups, 'serial', [], (i) => {
         const inPart = from(mul(i, together));
@@ -326,13 +212,6 @@ class GemmBuilder {
     }
   }
 
-  /** Rows in a line of A packed as [depth][rows]: a whole number of tiles that fills vectors. */
-  get #stride(): number {
-    const { lanes } = this.#b;
-    const { rows } = this.#tiles;
-    return rows < lanes && lanes % rows === 0 ? lanes : rows;
-  }
-
   /** Whole row tiles, then what is left: as one smaller tile, or row by row when it is symbolic. */
   #rowPanels({ whole, rest }: RowPart): Panels[] {
     const { rows } = this.#tiles;
@@ -343,59 +222,6 @@ class GemmBuilder {
       panels.push({ count: constant(1), start: () => after, rows: rest.constant });
     }
     return panels;
-  }
-
-  /** Packs rows of the left operand the way they lie. */
-  #packRows(group: Index, row: Index, rows: number, start: Index, length: number, target: Buffer) {
-    if (this.#along) this.#copyRows(group, row, rows, start, length, target);
-    else this.#turnRows(group, row, rows, start, length, target);
-  }
-
-  /** As [rows][depth], vectors along the depth. */
-  #copyRows(group: Index, row: Index, rows: number, start: Index, length: number, target: Buffer) {
-    const b = this.#b;
-    const copy = (k: Index, mask: Mask) => {
-      for (let i = 0; i < rows; i++) {
-        const value = this.#gemm.a(group, add(row, i), add(start, k), mask);
-        b.store(target, add(k, i * this.#rowStride), b.splat(value), mask);
-      }
-    };
-    const whole = Math.floor(length / b.lanes);
-    const rest = length - whole * b.lanes;
-    b.loop(whole, 'serial', [], (j) => copy(add(mul(j, b.lanes), b.laneIndex), []));
-    const mask = [sub(constant(rest - 1), b.laneIndex)];
-    if (rest > 0) copy(add(b.laneIndex, whole * b.lanes), mask);
-  }
-
-  get #rowStride(): number {
-    return this.#depth.block + ROW_PADDING;
-  }
-
-  /** As [depth][rows], vectors along the rows. */
-  #turnRows(group: Index, row: Index, rows: number, start: Index, length: number, target: Buffer) {
-    const b = this.#b;
-    const stride = this.#stride;
-    overDepth(b, this.#depth, length, 'serial', [], (k) => {
-      for (let i = 0; i < rows; i += b.lanes) {
-        const lanes = add(b.laneIndex, i);
-        const mask = [sub(constant(rows - 1), lanes)];
-        const value = this.#gemm.a(group, add(row, lanes), add(start, k), mask);
-        b.store(target, add(mul(k, stride), lanes), b.splat(value), [
-          sub(constant(stride - 1), lanes),
-        ]);
-      }
-      return [];
-    });
-  }
-
-  /** An element of the left operand in the tile. */
-  #left({ group, row, packedRow, start }: Tile, i: number, k: Index): Value {
-    const b = this.#b;
-    if (!this.#packedA) return b.splat(this.#gemm.a(group, add(row, i), add(start, k), []));
-    const at = this.#along
-      ? add(k, i * this.#rowStride)
-      : add(mul(k, this.#stride), add(packedRow, i));
-    return b.splat(b.load(this.#packedA, at));
   }
 
   #tile(tile: Tile): void {
@@ -421,10 +247,10 @@ class GemmBuilder {
     const sums = this.#sums;
     const inits = places.map(({ sum }) => (first || !sums ? zero : b.load(sums, sum)));
     const step = (k: Index, values: readonly Value[]): Value[] => {
-      const right = Array.from({ length: vectors }, (_, v) => this.#right(tile, v, k));
+      const right = Array.from({ length: vectors }, (_, v) => this.#right.read(p, v, k, length));
       const next = [...values];
       for (let i = 0; i < rows; i++) {
-        const left = this.#left(tile, i, k);
+        const left = this.#left.read(tile, i, k);
         for (let v = 0; v < vectors; v++) {
           const t = i * vectors + v;
           next[t] = multiplyAdd(this.#b, left, right[v], next[t]);
@@ -438,23 +264,6 @@ class GemmBuilder {
       if (last) this.#gemm.finish(group, m, n, results[t], mask);
       else if (sums) b.store(sums, sum, results[t]);
     });
-  }
-
-  /**
-   * A share of the rows of the next tile, which have to be read from further away while there is time:
-   * each panel asks for the same part of every row.
-   */
-  #prefetchRows(group: Index, row: Index, rows: number, p: Index, start: Index, length: number) {
-    const b = this.#b;
-    if (!this.#along || !b.target.hints) return;
-    const lines = Math.ceil(length / LINE / this.#panels);
-    for (let i = 0; i < rows; i++) {
-      for (let line = 0; line < lines; line++) {
-        const k = add(start, mul(add(mul(p, lines), line), LINE));
-        const place = this.#gemm.aPlace(group, add(row, rows + i), k);
-        if (place) b.prefetch(place.buffer, place.index);
-      }
-    }
   }
 
   /** The sums of the tile that comes next: they may have left the caches nearby. */
@@ -481,11 +290,5 @@ class GemmBuilder {
     });
     for (let k = turns * unroll; k < length; k++) results = step(constant(k), results);
     return results;
-  }
-
-  #right(tile: { p: Index; length: number }, v: number, k: Index): Value {
-    const b = this.#b;
-    const column = add(mul(k, this.#width), add(b.laneIndex, v * b.lanes));
-    return b.load(this.#packedB, add(mul(tile.p, tile.length * this.#width), column));
   }
 }

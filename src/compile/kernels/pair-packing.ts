@@ -40,11 +40,16 @@ export function blocksOf({ length }: Stretch): Index {
   return div(add(length, BLOCK - 1), BLOCK);
 }
 
-/** Some lines of an operand. */
-export interface Some {
+/** Lines of an operand, and where they go. */
+export interface Packed {
   readonly operand: Lines;
   readonly first: Index;
-  readonly count: Index;
+  /** Lines of a part, a tile's rows or a panel's columns. */
+  readonly size: number;
+  /** Calls for each part, with the lines that there are in it. */
+  readonly parts: (body: (part: Index, count: Index) => void) => void;
+  /** Words from one part to the next. */
+  readonly words: number;
 }
 
 /** A block of depth and how many of its elements there are; undefined: all. */
@@ -61,62 +66,84 @@ export class PairPacking {
     this.#b = b;
   }
 
-  /** Lines as [block][lines][16] words. Where there are fewer than `lines` the others stay as they are. */
-  toLines({ operand, first, count }: Some, lines: number, stretch: Stretch, target: Buffer): void {
+  /** Lines as [tile][block][lines][16] words. Of a tile that is not full the others stay as they are. */
+  toLines({ operand, first, parts, size, words }: Packed, stretch: Stretch, target: Buffer): void {
     const b = this.#b;
-    const place = (block: Index, line: Index) =>
-      add(mul(add(mul(block, lines), line), WORDS), b.laneIndex);
+    const place = (tile: Index, block: Index, line: Index) =>
+      add(mul(tile, words), add(mul(add(mul(block, size), line), WORDS), b.laneIndex));
     if (operand.along) {
-      this.#someBlocks(stretch, (blocks) => {
-        b.loop(count, 'serial', [], (line) => {
-          for (const block of blocks) {
-            const words = this.#along(operand, add(first, line), stretch, block);
-            b.store(target, place(block.at, line), words);
-          }
+      parts((tile, count) => {
+        const start = add(first, mul(tile, size));
+        this.#someBlocks(stretch, (blocks) => {
+          b.loop(count, 'serial', [], (line) => {
+            for (const block of blocks) {
+              const vector = this.#along(operand, add(start, line), stretch, block);
+              b.store(target, place(tile, block.at, line), vector);
+            }
+          });
         });
       });
       return;
     }
     this.#eachBlock(stretch, (block) => {
-      for (let from = 0; from < Math.min(lines, range(count).max); from += b.lanes) {
-        const lane = add(b.laneIndex, from);
-        const mask = [sub(sub(count, 1), lane)];
-        const at = add(first, lane);
-        turnSquare(b, this.#square(operand, at, mask, stretch, block)).forEach((vector, i) => {
-          if (from + i < lines) b.store(target, place(block.at, constant(from + i)), vector);
-        });
-      }
+      parts((tile, count) => {
+        for (let from = 0; from < Math.min(size, range(count).max); from += b.lanes) {
+          const lane = add(b.laneIndex, from);
+          const line = add(add(first, mul(tile, size)), lane);
+          const mask = [sub(sub(count, 1), lane)];
+          turnSquare(b, this.#square(operand, line, mask, stretch, block)).forEach((vector, i) => {
+            if (from + i < size) b.store(target, place(tile, block.at, constant(from + i)), vector);
+          });
+        }
+      });
     });
   }
 
-  /** Lines side by side as [block][16 lines][16 pairs][16] words, from word `base` of the target on. */
-  toColumns(
-    { operand, first, count }: Some,
-    width: number,
+  /** Lines side by side, as [panel][block][16 lines][16 pairs][16] words. */
+  toColumns(packed: Packed, stretch: Stretch, target: Buffer): void {
+    const { operand, parts } = packed;
+    const pack = (block: Block, panel: Index, count: Index) =>
+      this.#panelBlock(packed, stretch, target, block, panel, count);
+    // The way the operand lies in memory.
+    if (operand.along) {
+      parts((panel, count) => {
+        this.#eachBlock(stretch, (block) => pack(block, panel, count));
+      });
+    } else {
+      this.#eachBlock(stretch, (block) => {
+        parts((panel, count) => pack(block, panel, count));
+      });
+    }
+  }
+
+  #panelBlock(
+    { operand, first, size, words }: Packed,
     stretch: Stretch,
     target: Buffer,
-    base: Index,
+    block: Block,
+    panel: Index,
+    count: Index,
   ): void {
     const b = this.#b;
-    this.#eachBlock(stretch, (block) => {
-      for (let from = 0; from < Math.min(width, range(count).max); from += b.lanes) {
-        const lane = add(b.laneIndex, from);
-        const one = (l: number): Value => {
-          const isThere = sub(sub(count, 1), from + l);
-          if (range(isThere).max < 0) return this.#nothing();
-          const mask = range(isThere).min < 0 ? [isThere] : [];
-          return this.#along(operand, add(first, from + l), stretch, block, mask);
-        };
-        const mask = [sub(sub(count, 1), lane)];
-        const vectors = operand.along
-          ? turnSquare(b, b.eachLane(one))
-          : this.#square(operand, add(first, lane), mask, stretch, block);
-        vectors.forEach((vector, i) => {
-          const place = add(mul(block.at, WORDS * width), from * WORDS + i * b.lanes);
-          b.store(target, add(base, add(place, b.laneIndex)), vector);
-        });
-      }
-    });
+    const start = add(first, mul(panel, size));
+    const base = add(mul(panel, words), mul(block.at, WORDS * size));
+    for (let from = 0; from < Math.min(size, range(count).max); from += b.lanes) {
+      const lane = add(b.laneIndex, from);
+      const one = (l: number): Value => {
+        const isThere = sub(sub(count, 1), from + l);
+        if (range(isThere).max < 0) return this.#nothing();
+        const mask = range(isThere).min < 0 ? [isThere] : [];
+        return this.#along(operand, add(start, from + l), stretch, block, mask);
+      };
+      const mask = [sub(sub(count, 1), lane)];
+      const vectors = operand.along
+        ? turnSquare(b, b.eachLane(one))
+        : this.#square(operand, add(start, lane), mask, stretch, block);
+      vectors.forEach((vector, i) => {
+        const place = add(b.laneIndex, from * WORDS + i * b.lanes);
+        b.store(target, add(base, place), vector);
+      });
+    }
   }
 
   /** Whole blocks in a loop, then the one that is not whole. */

@@ -19,7 +19,8 @@ import {
 import type { Kernel, Value } from '../../ir/kernel/types.ts';
 import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
 import type { CallResult } from '../kernels/call-template.ts';
-import { buildGemm, type Gemm } from '../kernels/gemm.ts';
+import { buildGemm } from '../kernels/gemm.ts';
+import type { Gemm } from '../kernels/gemm-packing.ts';
 import { buildGemv, type Place } from '../kernels/gemv.ts';
 import { buildScan } from '../kernels/scan.ts';
 import { buildScatter } from '../kernels/scatter.ts';

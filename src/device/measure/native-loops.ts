@@ -1,4 +1,17 @@
-import { mem, r32, r64, rax, rcx, rdi, rsi, type Vec, vec, X64Assembler } from '../../asm/index.ts';
+import {
+  at as atLabel,
+  mem,
+  r32,
+  r64,
+  rax,
+  rcx,
+  rdi,
+  rsi,
+  tmm,
+  type Vec,
+  vec,
+  X64Assembler,
+} from '../../asm/index.ts';
 
 /** Rounds of all chains in one turn of an arithmetic loop. */
 const ROUNDS = 4;
@@ -46,6 +59,24 @@ export function arithmeticLoop(kind: Arithmetic, bits: 256 | 512): MeasuringLoop
   a.emit('sub', rax, 1).branch('ne', loop);
   const perLane = { fma: 1, bf16: 2, int8: 4 }[kind];
   return { bytes: end(a), operations: chains * ROUNDS * (bits / 32) * perLane * 2 };
+}
+
+/** Products of tiles of bf16, on registers alone: four sums of two by two tiles. Table: turns. */
+export function tileLoop(): MeasuringLoop {
+  const a = new X64Assembler();
+  const sizes = new Uint8Array(64);
+  // A palette of 8 tiles; each of 16 rows of 64 bytes.
+  sizes[0] = 1;
+  for (let tile = 0; tile < 8; tile++) [sizes[16 + 2 * tile], sizes[48 + tile]] = [64, 16];
+  a.emit('mov', rax, mem(rdi, 0)).emit('ldtilecfg', atLabel(a.constant(sizes)));
+  for (let tile = 0; tile < 8; tile++) a.emit('tilezero', tmm(tile));
+  const loop = a.align(32).label();
+  a.bind(loop);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let i = 0; i < 4; i++) a.emit('tdpbf16ps', tmm(i), tmm(4 + (i >> 1)), tmm(6 + (i & 1)));
+  }
+  a.emit('sub', rax, 1).branch('ne', loop).emit('tilerelease');
+  return { bytes: end(a), operations: 4 * ROUNDS * 16 * 16 * 32 * 2 };
 }
 
 /** Reads all of a thread's part. Table: address, bytes of each thread's part. */

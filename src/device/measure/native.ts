@@ -20,6 +20,7 @@ import {
   type MeasuringLoop,
   NATIVE_GRAIN,
   readLoop,
+  tileLoop,
 } from './native-loops.ts';
 
 /** What machine code can do at most on this machine, on one thread or several at once. */
@@ -27,7 +28,7 @@ export interface NativeProbes {
   readonly isa: 'avx2' | 'avx512';
   /** f32 multiply-adds on registers, a multiplication and an addition counted as two. */
   readonly peakF32: Probe;
-  /** Dot products of pairs of bf16, counted likewise, where the processor has them (not AMX). */
+  /** Products of bf16 by tiles (AMX) or else by pairs, counted likewise, where there are such. */
   readonly peakBf16: Probe | undefined;
   /** Dot products of four bytes, counted likewise, where the processor has them. */
   readonly peakInt8: Probe | undefined;
@@ -75,10 +76,16 @@ export function makeNativeProbes(
     const { run } = bench.load(loop, bench.address, part);
     return probe('GB/s', threads * part, run, warmSeconds);
   };
+  const bf16Probe = (): Probe | undefined => {
+    if (!wide || !features.avx512Bf16) return undefined;
+    if (!(features.amxTile && features.amxBf16)) return arithmetic('bf16', 'GFLOP/s');
+    const { run, operations } = bench.load(tileLoop(), TURNS, 0);
+    return probe('GFLOP/s', threads * TURNS * operations, run, warmSeconds);
+  };
   return {
     isa,
     peakF32: arithmetic('fma', 'GFLOP/s'),
-    peakBf16: wide && features.avx512Bf16 ? arithmetic('bf16', 'GFLOP/s') : undefined,
+    peakBf16: bf16Probe(),
     peakInt8: (wide ? features.avx512Vnni : features.avxVnni)
       ? arithmetic('int8', 'GOP/s')
       : undefined,

@@ -1,6 +1,10 @@
 /** A part of a tokenizer file: a type and what belongs to it. */
 export type Part = Readonly<Record<string, unknown>>;
 
+export function isId(value: unknown): value is number {
+  return Number.isInteger(value) && (value as number) >= 0;
+}
+
 /** Reads the fields of a JSON file and names file and field where one is not what it should be. */
 export class Fields {
   readonly #file: string;
@@ -47,10 +51,7 @@ export class Fields {
   }
 
   id(value: unknown, field: string): number {
-    if (!Number.isInteger(value) || (value as number) < 0) {
-      this.fail(field, value, 'a token id, an integer from 0 on');
-    }
-    return value as number;
+    return isId(value) ? value : this.fail(field, value, 'a token id, an integer from 0 on');
   }
 
   /** A flag; `fallback` where it is missing. */

@@ -1,4 +1,4 @@
-import type { Fields, Part } from './fields.ts';
+import { type Fields, isId, type Part } from './fields.ts';
 import { type LibraryParts, libraryParts } from './library.ts';
 
 /** The vocabulary, and how pieces of text are cut into its tokens. */
@@ -50,12 +50,12 @@ function kindOf(part: Part): unknown {
 function vocabularyOf(fields: Fields, part: Part, kind: unknown): ReadonlyMap<string, number> {
   if (kind !== 'Unigram') {
     const vocabulary = fields.part(part['vocab'], 'model.vocab');
-    return new Map(
-      Object.entries(vocabulary).map(([token, id]) => [
-        token,
-        fields.id(id, `model.vocab[${JSON.stringify(token)}]`),
-      ]),
-    );
+    const ids = new Map<string, number>();
+    // Names for errors are made for errors alone: there may be hundreds of thousands of tokens.
+    for (const [token, id] of Object.entries(vocabulary)) {
+      ids.set(token, isId(id) ? id : fields.id(id, `model.vocab[${JSON.stringify(token)}]`));
+    }
+    return ids;
   }
   const list = fields.list(part['vocab'], 'model.vocab');
   const unknown = part['unk_id'] ?? undefined;
@@ -211,7 +211,8 @@ function characterModel(
   ids: ReadonlyMap<string, number>,
   special: ReadonlySet<string>,
 ): TokenizerModel {
-  const letters = new Map([...ids].filter(([token]) => !special.has(token)));
+  const letters = new Map(ids);
+  for (const token of special) letters.delete(token);
   const unknown = typeof part['unk_token'] === 'string' ? ids.get(part['unk_token']) : undefined;
   const bytes = part['byte_fallback'] === true;
   const fuse = part['fuse_unk'] === true;

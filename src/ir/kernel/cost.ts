@@ -86,7 +86,9 @@ function tripCount(loop: Loop, means: ReadonlyMap<number, number>): number {
   return Math.max(0, evaluateIndex(loop.atom.extent, valueAt));
 }
 
-function isGathered(statement: Exclude<Statement, Loop | TileStatement>): statement is LoadValue | PackValue {
+function isGathered(
+  statement: Exclude<Statement, Loop | TileStatement>,
+): statement is LoadValue | PackValue {
   if (statement.kind === 'pack') return true;
   return statement.kind === 'load' && statement.lanes > 1 && ![0, 1].includes(statement.step);
 }

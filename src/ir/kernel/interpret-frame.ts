@@ -1,7 +1,7 @@
 import { InternalError } from '../../base/errors.ts';
 import type { TypedArray } from '../dtype.ts';
-import { TILE_BYTES, TILES } from './tiles.ts';
 import { type Atom, atLane, hasLane, type Index } from './index-expr.ts';
+import { TILE_BYTES, TILES } from './tiles.ts';
 import type { Buffer, Kernel, Loop, Mask, Statement, Value } from './types.ts';
 
 /** The first index that a `checked` value found outside 0 .. size - 1. */

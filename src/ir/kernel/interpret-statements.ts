@@ -10,8 +10,8 @@ import {
   type Unary,
   unaryOf,
 } from './interpret-arith.ts';
-import type { Frame } from './interpret-frame.ts';
 import { pairDot, toPair } from './interpret-bf16.ts';
+import type { Frame } from './interpret-frame.ts';
 import { narrowing, widening } from './interpret-memory.ts';
 import { compileTile } from './interpret-tiles.ts';
 import { isTileStatement } from './tiles.ts';
