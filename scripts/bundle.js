@@ -15,6 +15,8 @@ const LOADED_BY_NAME = ['cli/main.ts'];
 const BUNDLED = ['commander', '@huggingface/jinja', '@huggingface/tokenizers'];
 /** What compiled programs depend on; the same rooms as in src/io/use-program-cache.ts. */
 const COMPILER_ROOMS = ['base', 'ir', 'asm', 'device', 'compile'];
+/** What takes texts apart. */
+const TOKENIZERS = 'io/tokenizer/index.ts';
 /** Stands for `import.meta.url` until it is known in which file a module comes to lie. */
 const PLACE = '__tersor_place__';
 
@@ -30,7 +32,9 @@ export async function bundle({ root, dist }) {
   const entries = [...new Set([...exportedSources(manifest), ...LOADED_BY_NAME])];
   const build = await rolldown({
     input: Object.fromEntries(entries.map((path) => [path.slice(0, -3), join(src, path)])),
-    platform: 'node',
+    // What pages load must not name Node's modules, as what is made for Node alone does.
+    platform: 'neutral',
+    resolve: { conditionNames: ['import', 'default'] },
     external: isPackage,
     transform: {
       target: 'es2024',
@@ -52,6 +56,7 @@ export async function bundle({ root, dist }) {
       comments: { legal: true, annotation: true, jsdoc: false },
       entryFileNames: '[name].js',
       chunkFileNames: 'chunks/[name]-[hash].js',
+      codeSplitting: { groups: sharedChunks(src, manifest) },
     });
   } finally {
     await build.close();
@@ -65,6 +70,40 @@ export async function bundle({ root, dist }) {
 
 function isPackage(id) {
   return !/^([./\0]|[a-z]:[\\/])/i.test(id) && !id.startsWith('node:') && !BUNDLED.includes(id);
+}
+
+/**
+ * Few chunks, since a file costs more than what it holds: what pages load (`core`), tokenizers, which
+ * come with the first model that has one, and what the library has besides in Node. The rest divides
+ * itself. `node` is the last, so that pages never meet it.
+ */
+function sharedChunks(src, manifest) {
+  const pages = exportedSources(manifest, 'browser').filter((path) => path !== TOKENIZERS);
+  const closures = Object.entries({ core: pages, tokenizer: [TOKENIZERS], node: ['index.ts'] });
+  return closures.map(([name, entries], i) => {
+    let found;
+    return {
+      name(id, context) {
+        found ??= imported(
+          entries.map((path) => join(src, path)),
+          context,
+        );
+        return found.has(id) ? name : null;
+      },
+      debugName: name,
+      priority: closures.length - i,
+    };
+  });
+}
+
+/** All modules that modules import by statements; not themselves, who may do something when loaded. */
+function imported(entries, context) {
+  const found = new Set(entries);
+  for (const id of found) {
+    for (const next of context.getModuleInfo(id)?.importedIds ?? []) found.add(next);
+  }
+  for (const entry of entries) found.delete(entry);
+  return found;
 }
 
 /**
@@ -91,11 +130,12 @@ function builtinsAsTheyAre() {
   };
 }
 
-/** The sources of the files that package.json exports. */
-function exportedSources({ exports }) {
+/** The sources of the files that package.json exports; for a condition, only what that gives. */
+function exportedSources({ exports }, condition) {
   const files = (target) =>
     typeof target === 'string' ? [target] : Object.values(target).flatMap(files);
-  return files(exports)
+  const targets = Object.values(exports);
+  return files(condition ? targets.flatMap((target) => target[condition] ?? []) : targets)
     .filter((path) => path.startsWith('./dist/') && path.endsWith('.js'))
     .map((path) => path.slice('./dist/'.length).replace(/\.js$/, '.ts'));
 }

@@ -50,3 +50,7 @@ export const KINDS = [
   ...(['loop', 'loop', 'end', 'end', 'checked'] as const),
   ...(['prefetch', 'pairs', 'pairDot', 'tile', 'tile'] as const),
 ];
+/** Factors and divisors of indices that address nothing. */
+export const LARGE = [1, 3, 12345, 46341, 2 ** 20 - 1, 2 ** 27 + 5];
+export const DIVISORS = [3, 5, 7, 10, 641, 1000, 65537, 2 ** 21 + 1, 2 ** 30 - 1, 4, 4096];
+export const LIMIT = 2 ** 31 - 101;

@@ -22,7 +22,10 @@ import {
   COMPARE,
   CONSTANTS,
   DEEPEST,
+  DIVISORS,
   KINDS,
+  LARGE,
+  LIMIT,
   MASK_STEPS,
   OWN,
   ROOM,
@@ -193,7 +196,7 @@ class OpsBuilder {
         return c % 2 === 0 ? value : b.splat(value);
       }
       case 'index':
-        return b.index(add(this.#index(a, second), mul(b.laneIndex, STEPS[c % STEPS.length])));
+        return b.index(add(this.#anyIndex(a, second), mul(b.laneIndex, STEPS[c % STEPS.length])));
       case 'load':
         return this.#load(this.#inputs[a % STORED.length], second, c);
       case 'reload':
@@ -407,6 +410,18 @@ class OpsBuilder {
     const moved = add(sum, (a % 9) - 2);
     if (b % 7 === 0) return div(moved, 1 + (a % 6));
     return b % 7 === 1 ? mod(moved, 2 + (a % 13)) : moved;
+  }
+
+  /** One that addresses nothing: it may be large, and be divided by anything. */
+  #anyIndex(a: number, b: number): Index {
+    const index = this.#index(a, b);
+    if (a % 2 === 0) return index;
+    const large = add(mul(index, LARGE[b % LARGE.length]), (a - 5000) * LARGE[a % LARGE.length]);
+    const by = DIVISORS[(a >> 2) % DIVISORS.length];
+    const part = b % 2 === 0 ? div(large, by) : mod(large, by);
+    // Values are i32.
+    const { min, max } = range(part);
+    return min > -LIMIT && max < LIMIT ? part : mod(part, LIMIT);
   }
 
   /** Any value, the latest rather than others. */

@@ -25,7 +25,8 @@ interface Times {
   /** Reading an unpacked left operand once more, from a cache further away. */
   readonly readAgain: number;
 }
-const FLOATS: Times = { multiplyAdd: 0.04, pack: 0.4, readAgain: 0.02 };
+const WASM: Times = { multiplyAdd: 0.04, pack: 0.4, readAgain: 0.02 };
+const NATIVE: Times = { multiplyAdd: 0.005, pack: 0.08, readAgain: 0.02 };
 /** Products of bf16 by pairs and by tiles, which pack both operands. */
 export const BY_PAIRS: Times = { multiplyAdd: 0.01, pack: 0.1, readAgain: 0.1 };
 export const BY_TILES: Times = { multiplyAdd: 0.001, pack: 0.1, readAgain: 0.1 };
@@ -48,7 +49,7 @@ export function chooseTasks(
   tiles: Pick<GemmTiles, 'rows' | 'vectors' | 'columns'>,
   lanes: number,
   threads: number,
-  times: Times = FLOATS,
+  times: Times = lanes === 4 ? WASM : NATIVE,
 ): GemmTasks {
   const panels = Math.ceil(gemm.n / (tiles.vectors * lanes));
   const mostPanels = Math.max(1, Math.floor(tiles.columns / (tiles.vectors * lanes)));

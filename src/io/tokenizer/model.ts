@@ -52,7 +52,8 @@ function vocabularyOf(fields: Fields, part: Part, kind: unknown): ReadonlyMap<st
     const vocabulary = fields.part(part['vocab'], 'model.vocab');
     const ids = new Map<string, number>();
     // Names for errors are made for errors alone: there may be hundreds of thousands of tokens.
-    for (const [token, id] of Object.entries(vocabulary)) {
+    for (const token of Object.keys(vocabulary)) {
+      const id = vocabulary[token];
       ids.set(token, isId(id) ? id : fields.id(id, `model.vocab[${JSON.stringify(token)}]`));
     }
     return ids;
@@ -211,8 +212,6 @@ function characterModel(
   ids: ReadonlyMap<string, number>,
   special: ReadonlySet<string>,
 ): TokenizerModel {
-  const letters = new Map(ids);
-  for (const token of special) letters.delete(token);
   const unknown = typeof part['unk_token'] === 'string' ? ids.get(part['unk_token']) : undefined;
   const bytes = part['byte_fallback'] === true;
   const fuse = part['fuse_unk'] === true;
@@ -221,7 +220,7 @@ function characterModel(
     encode(piece, out) {
       let missing = false;
       for (const letter of piece) {
-        const id = letters.get(letter);
+        const id = special.has(letter) ? undefined : ids.get(letter);
         const parts = id === undefined && bytes ? byteTokens(letter, ids) : undefined;
         if (id !== undefined) out.push(id);
         else if (parts !== undefined) out.push(...parts);
