@@ -53,6 +53,8 @@ export async function bundle({ root, dist }) {
       dir: dist,
       format: 'es',
       minify: false,
+      // A text with a letter beyond takes an engine twice the memory.
+      charset: 'ascii',
       comments: { legal: true, annotation: true, jsdoc: false },
       entryFileNames: '[name].js',
       chunkFileNames: 'chunks/[name]-[hash].js',
@@ -73,18 +75,23 @@ function isPackage(id) {
 }
 
 /**
- * Few chunks, since a file costs more than what it holds: what pages load (`core`), tokenizers, which
- * come with the first model that has one, and what the library has besides in Node. The rest divides
- * itself. `node` is the last, so that pages never meet it.
+ * Few chunks, since a file costs more than what it holds: what even `tersor --version` needs (`base`),
+ * what pages load (`core`), tokenizers, which come with the first model that has one, and what the
+ * library has besides in Node. The rest divides itself. `node` is the last, so that pages never meet it.
  */
 function sharedChunks(src, manifest) {
   const pages = exportedSources(manifest, 'browser').filter((path) => path !== TOKENIZERS);
-  const closures = Object.entries({ core: pages, tokenizer: [TOKENIZERS], node: ['index.ts'] });
+  const closures = Object.entries({
+    base: ['base/env.ts', 'base/errors.ts'],
+    core: pages,
+    tokenizer: [TOKENIZERS],
+    node: ['index.ts'],
+  });
   return closures.map(([name, entries], i) => {
     let found;
     return {
       name(id, context) {
-        found ??= imported(
+        found ??= reachable(
           entries.map((path) => join(src, path)),
           context,
         );
@@ -96,13 +103,13 @@ function sharedChunks(src, manifest) {
   });
 }
 
-/** All modules that modules import by statements; not themselves, who may do something when loaded. */
-function imported(entries, context) {
-  const found = new Set(entries);
+/** Modules with all that they import by statements, but for entries: those do things when loaded. */
+function reachable(modules, context) {
+  const found = new Set(modules);
   for (const id of found) {
     for (const next of context.getModuleInfo(id)?.importedIds ?? []) found.add(next);
   }
-  for (const entry of entries) found.delete(entry);
+  for (const id of modules) if (context.getModuleInfo(id)?.isEntry) found.delete(id);
   return found;
 }
 

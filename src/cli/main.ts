@@ -1,6 +1,5 @@
 import { Command, CommanderError } from 'commander';
 import { debugging } from '../base/env.ts';
-import { useProgramCache } from '../io/use-program-cache.ts';
 import { version } from './version.ts';
 
 type MakeCommand = (finish: (code: number) => void) => Command;
@@ -41,7 +40,6 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (error.code === 'EPIPE') process.exit(0);
     throw error;
   });
-  useProgramCache();
   let code = 0;
   const finish = (result: number) => {
     code = result;
@@ -50,7 +48,9 @@ export async function main(argv: readonly string[]): Promise<number> {
     .description('Train, compress and serve language models')
     .version(version())
     .addHelpText('after', EXAMPLES);
-  for (const load of commandsFor(argv[0])) program.addCommand((await load())(finish));
+  const commands = commandsFor(argv[0]);
+  if (commands.length > 0) (await import('../io/use-program-cache.ts')).useProgramCache();
+  for (const load of commands) program.addCommand((await load())(finish));
   for (const command of [program, ...program.commands]) command.exitOverride();
   try {
     await program.parseAsync(argv, { from: 'user' });

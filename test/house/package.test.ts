@@ -1,8 +1,9 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { findImports } from '../support/imports.ts';
 import { pack, runNode, runNpm } from '../support/npm.ts';
 import { filesBelow, ROOT } from '../support/source-tree.ts';
 
@@ -94,6 +95,54 @@ describe('the package', () => {
     expect(stderr).toBe('');
     expect(stdout.trim()).toBe(`${manifest.version} ${names.map(() => 'object').join()}`.trim());
     expect(status).toBe(0);
+  });
+
+  test('comes in a few files', () => {
+    const carried = filesBelow(join(home, 'node_modules', 'tersor'));
+    const scripts = carried.filter((path) => path.endsWith('.js') && !path.startsWith('dist/web/'));
+    expect(scripts.length).toBeLessThan(80);
+    // What became part of them has its licence beside it.
+    expect(carried).toContain('dist/licenses/commander.txt');
+    expect(carried).toContain('dist/licenses/@huggingface-jinja.txt');
+    expect(carried).toContain('dist/licenses/@huggingface-tokenizers.txt');
+  });
+
+  test('gives browsers nothing that is for Node', () => {
+    const dist = join(home, 'node_modules', 'tersor');
+    const entries = Object.values(manifest.exports)
+      .flatMap((target) => (typeof target === 'object' ? (target['browser'] ?? []) : []))
+      .flatMap(filesOf)
+      .filter((path) => path.endsWith('.js'));
+    expect(entries.length).toBeGreaterThan(8);
+    const reached = new Set(entries.map((path) => join(dist, path)));
+    for (const path of reached) {
+      const text = readFileSync(path, 'utf8');
+      // Modules of Node that are asked for when the file is loaded, not when a function is called.
+      expect(text.match(/^(import .*node:|const \w+ = process\.).*/gm) ?? [], path).toEqual([]);
+      for (const { specifier } of findImports(text)) {
+        if (specifier.startsWith('.')) reached.add(join(dirname(path), specifier));
+      }
+    }
+    expect(reached.size).toBeGreaterThan(entries.length);
+  });
+
+  test('keeps compiled programs for the next process', () => {
+    const cache = join(home, 'cache');
+    const script = `
+      import { tensor } from 'tersor';
+      import { setThreads } from 'tersor';
+      setThreads(1);
+      console.log((await tensor([1, 2, 3]).mul(2).data()).join());`;
+    writeFileSync(join(home, 'program.js'), script);
+    const environment = { TERSOR_CACHE: cache, TERSOR_DEVICE: 'wasm', TERSOR_DEBUG: '1' };
+    const run = () => runNode(['program.js'], home, environment);
+    const first = run();
+    expect(first.stdout).toBe('2,4,6\n');
+    expect(first.stderr).toContain('compiled');
+    expect(filesBelow(cache).length).toBeGreaterThan(0);
+    const second = run();
+    expect(second.stdout).toBe('2,4,6\n');
+    expect(second.stderr).not.toBe(first.stderr);
   });
 
   test('exports every part that exists, with its types', () => {

@@ -8,9 +8,19 @@ export interface Outcome {
   stderr: string;
 }
 
-/** Runs a program of the Node that runs the tests: `args` as they follow `node`. */
-export function runNode(args: readonly string[], cwd: string): Outcome {
-  return outcome(spawnSync(process.execPath, args, { cwd, encoding: 'utf8', timeout: 60_000 }));
+/**
+ * Runs a program of the Node that runs the tests: `args` as they follow `node`, `more` beside what is
+ * in the environment.
+ */
+export function runNode(
+  args: readonly string[],
+  cwd: string,
+  more: Readonly<Record<string, string>> = {},
+): Outcome {
+  const env = { ...process.env, ...more };
+  return outcome(
+    spawnSync(process.execPath, args, { cwd, env, encoding: 'utf8', timeout: 60_000 }),
+  );
 }
 
 /**
