@@ -12,9 +12,11 @@ const LOADED_BY_NAME = ['cli/main.ts'];
  * Packages that become part of the bundle, because most processes load them. Their licences go along,
  * and they are no dependencies of the package.
  */
-const BUNDLED = ['commander', '@huggingface/jinja', '@huggingface/tokenizers'];
+const BUNDLED = JSON.parse(readFileSync(new URL('bundled.json', import.meta.url), 'utf8'));
 /** What compiled programs depend on; the same rooms as in src/io/use-program-cache.ts. */
 const COMPILER_ROOMS = ['base', 'ir', 'asm', 'device', 'compile'];
+/** How the names of Node's modules begin within the bundle. */
+const BUILTIN = '\0node:';
 /** What takes texts apart. */
 const TOKENIZERS = 'io/tokenizer/index.ts';
 /** Stands for `import.meta.url` until it is known in which file a module comes to lie. */
@@ -37,7 +39,8 @@ export async function bundle({ root, dist }) {
     resolve: { conditionNames: ['import', 'default'] },
     external: isPackage,
     transform: {
-      target: 'es2024',
+      // Types alone go: all that Node 24 knows stays as it is written.
+      target: 'esnext',
       define: { TERSOR_COMPILER: JSON.stringify(compilerId(src, manifest.version)) },
     },
     treeshake: { propertyReadSideEffects: false },
@@ -77,39 +80,41 @@ function isPackage(id) {
 /**
  * Few chunks, since a file costs more than what it holds: what even `tersor --version` needs (`base`),
  * what pages load (`core`), tokenizers, which come with the first model that has one, and what the
- * library has besides in Node. The rest divides itself. `node` is the last, so that pages never meet it.
+ * library has besides in Node, apart from Node's own modules. The rest divides itself. What is for Node
+ * comes last, so that pages never meet it.
  */
 function sharedChunks(src, manifest) {
   const pages = exportedSources(manifest, 'browser').filter((path) => path !== TOKENIZERS);
-  const closures = Object.entries({
-    base: ['base/env.ts', 'base/errors.ts'],
-    core: pages,
-    tokenizer: [TOKENIZERS],
-    node: ['index.ts'],
-  });
-  return closures.map(([name, entries], i) => {
+  const isBuiltin = (id) => id.startsWith(BUILTIN);
+  // It does something when it is loaded: who loads its parts must not load it.
+  const isPart = (id) => id !== join(src, 'index.ts');
+  const groups = [
+    { name: 'base', from: ['base/env.ts', 'base/errors.ts'] },
+    { name: 'core', from: pages },
+    { name: 'tokenizer', from: [TOKENIZERS] },
+    { name: 'builtins', from: ['index.ts'], only: isBuiltin },
+    { name: 'node', from: ['index.ts'], only: isPart },
+  ];
+  return groups.map(({ name, from, only = () => true }, i) => {
+    const entries = from.map((path) => join(src, path));
     let found;
     return {
       name(id, context) {
-        found ??= reachable(
-          entries.map((path) => join(src, path)),
-          context,
-        );
-        return found.has(id) ? name : null;
+        found ??= reachable(entries, context);
+        return found.has(id) && only(id) ? name : null;
       },
       debugName: name,
-      priority: closures.length - i,
+      priority: groups.length - i,
     };
   });
 }
 
-/** Modules with all that they import by statements, but for entries: those do things when loaded. */
+/** Modules with all that they import by statements. */
 function reachable(modules, context) {
   const found = new Set(modules);
   for (const id of found) {
     for (const next of context.getModuleInfo(id)?.importedIds ?? []) found.add(next);
   }
-  for (const id of modules) if (context.getModuleInfo(id)?.isEntry) found.delete(id);
   return found;
 }
 
@@ -123,7 +128,7 @@ function builtinsAsTheyAre() {
     name: 'builtins-as-they-are',
     resolveId: (source) => (source.startsWith('node:') ? `\0${source}` : null),
     load(id) {
-      if (!id.startsWith('\0node:')) return null;
+      if (!id.startsWith(BUILTIN)) return null;
       const name = id.slice(1);
       if (name === 'node:process') return 'export default globalThis.process;';
       const module = process.getBuiltinModule(name);
@@ -178,7 +183,9 @@ function ownPlaces(src) {
       const up = posix.relative(posix.dirname(fileName), '') || '.';
       return code.replaceAll(
         new RegExp(`${PLACE}\\("([^"]*)"\\)`, 'g'),
-        (_, place) => `new URL(${JSON.stringify(`${up}/${place}`)}, import.meta.url).href`,
+        // The remark is for Vite, which looks for files that are named like this.
+        (_, place) =>
+          `new URL(/* @vite-ignore */ ${JSON.stringify(`${up}/${place}`)}, import.meta.url).href`,
       );
     },
   };

@@ -37,7 +37,7 @@ const NAMES = '/device-names.ts';
 const RUNS: readonly Run[] = [
   ...(['avx512', 'avx2'] as const).map((isa) => ({
     name: isa,
-    env: { TERSOR_DEVICE: 'native', TERSOR_ISA: isa },
+    env: { TERSOR_DEVICE: 'native', TERSOR_ISA: isa, TERSOR_TEST_DEVICES: 'native' },
     tests: [...TENSORS, ...MODELS, 'test/compile/', 'test/device/', 'test/fixtures/'],
     named: true,
   })),

@@ -4,20 +4,14 @@
 
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { createRequire } from 'node:module';
-import { dirname, extname, join, sep } from 'node:path';
+import { extname, join, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = import.meta.dirname;
 const library = fileURLToPath(new URL('.', import.meta.resolve('tersor')));
-const dependency = (name: string) => dirname(createRequire(join(library, 'x.js')).resolve(name));
 
-/** Folders by the first part of the path: the library, and the packages that tokenizers need. */
-const folders: Readonly<Record<string, string>> = {
-  tersor: library,
-  jinja: dependency('@huggingface/jinja'),
-  tokenizers: dependency('@huggingface/tokenizers'),
-};
+/** Folders by the first part of the path. */
+const folders: Readonly<Record<string, string>> = { tersor: library };
 const pages: Readonly<Record<string, string>> = { '/': 'index.html', '/main.js': 'main.js' };
 const types: Readonly<Record<string, string>> = {
   '.html': 'text/html',

@@ -8,6 +8,7 @@
  * TERSOR_THREADS  threads of devices native and wasm (default: one for each processor)
  * TERSOR_ISA     instructions of device native: avx2, avx512, or none (device cpu is then wasm)
  * TERSOR_BF16    how device native multiplies bf16: tiles (AMX), pairs (AVX512_BF16) or f32
+ * TERSOR_AMX     0: device native makes no use of AMX, whatever the type
  * TERSOR_PIN     1 binds each thread of device native to a processor of its own (for measurements)
  * TERSOR_BREADCRUMB  a file that holds the name of the kernel that device native runs (slower: one
  *                by one): what it was when a process crashed
@@ -90,6 +91,11 @@ export function bf16Setting(): Bf16Products | undefined {
     throw new RangeError(`TERSOR_BF16 is ${text}; expected ${BF16_PRODUCTS.join(', ')} or nothing`);
   }
   return way;
+}
+
+/** Whether device native may use tiles. */
+export function amxAllowed(): boolean {
+  return environment().TERSOR_AMX !== '0';
 }
 
 /** Whether threads are bound to processors. */

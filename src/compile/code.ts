@@ -21,9 +21,9 @@ export type MachineTarget = Target & { readonly kind: MachineCode['kind'] };
 /** What kernels for a target may use. */
 export function kernelsOf(target: MachineTarget): KernelTarget {
   if (target.kind === 'wasm') return WASM_KERNELS;
-  const { isa, vnni, bf16Products: bf16 } = target;
+  const { isa, vnni, bf16Products: bf16, byteTiles } = target;
   const lanes = isa === 'avx512' ? 16 : 8;
-  return { lanes, laneMasks: true, wideByteDot: vnni, hints: true, bf16 };
+  return { lanes, laneMasks: true, wideByteDot: vnni, hints: true, bf16, byteTiles };
 }
 
 /** The code from the store; where it has none, made and put there. */

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { gunzipSync } from 'node:zlib';
+import { zlib } from '../io/slow-modules.ts';
 
 /** Bytes in rows and columns: images [count, height, width], labels [count]. */
 export interface IdxArray {
@@ -21,7 +21,7 @@ const UBYTE = 0x08;
 export async function readIdx(path: string): Promise<IdxArray> {
   const stored = await readFile(path);
   const zipped = stored[0] === 0x1f && stored[1] === 0x8b;
-  return parseIdx(path, zipped ? gunzipSync(stored) : stored);
+  return parseIdx(path, zipped ? zlib().gunzipSync(stored) : stored);
 }
 
 /** The contents of an idx file. */

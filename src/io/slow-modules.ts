@@ -4,6 +4,7 @@
  * not call it.
  */
 export const crypto = () => inNode().getBuiltinModule('node:crypto');
+export const zlib = () => inNode().getBuiltinModule('node:zlib');
 export const fs = () => inNode().getBuiltinModule('node:fs/promises');
 export const url = () => inNode().getBuiltinModule('node:url');
 export const path = () => inNode().getBuiltinModule('node:path');

@@ -160,6 +160,8 @@ export type Target =
       readonly bf16: boolean;
       /** How products of bf16 are made: see `KernelTarget.bf16`. */
       readonly bf16Products?: 'pairs' | 'tiles' | undefined;
+      /** AMX-INT8: products of tiles of bytes. */
+      readonly byteTiles?: boolean | undefined;
       /** AVX512_VBMI: permutations of bytes. */
       readonly vbmi: boolean;
       /** Threads that run a long program together. */

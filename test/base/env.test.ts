@@ -1,5 +1,6 @@
 import { afterEach, expect, test, vi } from 'vitest';
 import {
+  amxAllowed,
   bf16Setting,
   breadcrumbFile,
   isaSetting,
@@ -29,6 +30,15 @@ test('TERSOR_BF16 is one of three, or nothing', () => {
   }
   vi.stubEnv('TERSOR_BF16', 'amx');
   expect(bf16Setting).toThrow('TERSOR_BF16 is amx; expected f32, pairs, tiles or nothing');
+});
+
+test('tiles are allowed unless TERSOR_AMX is 0', () => {
+  for (const text of ['', '1']) {
+    vi.stubEnv('TERSOR_AMX', text);
+    expect(amxAllowed()).toBe(true);
+  }
+  vi.stubEnv('TERSOR_AMX', '0');
+  expect(amxAllowed()).toBe(false);
 });
 
 test('threads are a number from 1 on', () => {

@@ -53,7 +53,7 @@ function tileKernel(change: (statement: Statement) => Statement = (s) => s): Ker
   b.tile({ kind: 'tileLoad', tile: 0, buffer: out, index: ZERO, stride: 16 });
   b.tile({ kind: 'tileLoad', tile: 1, buffer: x, index: ZERO, stride: 32 });
   b.tile({ kind: 'tileLoad', tile: 2, buffer: y, index: ZERO, stride: 32 });
-  b.tile({ kind: 'tileDot', sum: 0, a: 1, b: 2 });
+  b.tile({ kind: 'tileDot', of: 'bf16', sum: 0, a: 1, b: 2 });
   b.tile({ kind: 'tileStore', tile: 0, buffer: out, index: ZERO, stride: 16 });
   const kernel = b.build('tiles');
   return { ...kernel, body: kernel.body.map(change) };

@@ -224,6 +224,18 @@ describe('support', () => {
     expect(() => way({}, 'pairs')).toThrow('this machine has no AVX512_BF16');
   });
 
+  it('multiplies bytes by tiles where AMX-INT8 is there and granted', () => {
+    const none = decodeFeatures(new Uint32Array(CPUID_WORDS));
+    const byteTiles = (features: Partial<typeof none>, wish?: 'avx2') => {
+      const machine = { isa: 'avx512' as const, features: { ...none, ...features }, threads: 2 };
+      return nativeTarget(machine, wish, 1, undefined).byteTiles ?? false;
+    };
+    expect(byteTiles({ amxTile: true, amxInt8: true })).toBe(true);
+    expect(byteTiles({ amxTile: true })).toBe(false);
+    expect(byteTiles({ amxInt8: true })).toBe(false);
+    expect(byteTiles({ amxTile: true, amxInt8: true }, 'avx2')).toBe(false);
+  });
+
   it('knows processors of AMD by their name', () => {
     const words = new Uint32Array(CPUID_WORDS);
     const name = new TextEncoder().encode('AuthenticAMD');

@@ -5,6 +5,7 @@ import { anyAttentionCase, attentionGraph } from '../support/attention-case.ts';
 import { anyGraphRecipe } from '../support/graph-recipes.ts';
 import { nativeDevices } from '../support/native-devices.ts';
 import { anyPackedCase, packedGraph } from '../support/packed-case.ts';
+import { anyProductCase, productGraph } from '../support/product-case.ts';
 import { buildGraph } from '../support/random-graph.ts';
 import { anyRecipe } from '../support/random-kernel.ts';
 import { anyOpsRecipe } from '../support/random-ops.ts';
@@ -94,6 +95,12 @@ const NATIVE: Kinds = {
       const options = { templates: c.seed % 5 === 0 ? ('none' as const) : ('all' as const) };
       const graph = { inputs, outputs: [output], values, vars, options };
       await compareNative(graph, c.seed, JSON.stringify(c));
+    }),
+  ),
+  products: kind(() =>
+    fc.asyncProperty(anyProductCase, async (c) => {
+      const { inputs, output, values } = productGraph(c);
+      await compareNative({ inputs, outputs: [output], values }, c.seed, JSON.stringify(c));
     }),
   ),
   attention: kind(() =>

@@ -118,7 +118,9 @@ describe('the package', () => {
     for (const path of reached) {
       const text = readFileSync(path, 'utf8');
       // Modules of Node that are asked for when the file is loaded, not when a function is called.
-      expect(text.match(/^(import .*node:|const \w+ = process\.).*/gm) ?? [], path).toEqual([]);
+      expect(text.match(/^(import .*node:|const \S+ = process\.).*/gm) ?? [], path).toEqual([]);
+      // Safari does not know it yet, and a page may come without a bundler.
+      expect(text.match(/^\s*(await )?using \w+ =.*/gm) ?? [], path).toEqual([]);
       for (const { specifier } of findImports(text)) {
         if (specifier.startsWith('.')) reached.add(join(dirname(path), specifier));
       }
@@ -129,20 +131,20 @@ describe('the package', () => {
   test('keeps compiled programs for the next process', () => {
     const cache = join(home, 'cache');
     const script = `
-      import { tensor } from 'tersor';
-      import { setThreads } from 'tersor';
+      import { setThreads, tensor } from 'tersor';
       setThreads(1);
       console.log((await tensor([1, 2, 3]).mul(2).data()).join());`;
     writeFileSync(join(home, 'program.js'), script);
     const environment = { TERSOR_CACHE: cache, TERSOR_DEVICE: 'wasm', TERSOR_DEBUG: '1' };
     const run = () => runNode(['program.js'], home, environment);
-    const first = run();
-    expect(first.stdout).toBe('2,4,6\n');
-    expect(first.stderr).toContain('compiled');
-    expect(filesBelow(cache).length).toBeGreaterThan(0);
-    const second = run();
-    expect(second.stdout).toBe('2,4,6\n');
-    expect(second.stderr).not.toBe(first.stderr);
+    for (const told of ['compiled ', 'loaded ']) {
+      const { stdout, stderr } = run();
+      expect(stdout).toBe('2,4,6\n');
+      expect(stderr).toMatch(new RegExp(`^${told}`, 'm'));
+      expect(stderr).not.toMatch(
+        new RegExp(`^${told === 'loaded ' ? 'compiled ' : 'loaded '}`, 'm'),
+      );
+    }
   });
 
   test('exports every part that exists, with its types', () => {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { folderSource } from '../../src/io/files.ts';
-import { openCheckpoint } from '../../src/io/index.ts';
+import { decodeSafetensors, encodeSafetensors, openCheckpoint } from '../../src/io/index.ts';
 import {
   type CausalLM,
   Gpt2,
@@ -15,7 +15,7 @@ import {
   saveModel,
 } from '../../src/models/index.ts';
 import { addLora, PackedWeight, removeLora } from '../../src/nn/index.ts';
-import { random, tensor } from '../../src/tensor/index.ts';
+import { random, type Tensor, tensor } from '../../src/tensor/index.ts';
 import { logitsOf } from '../support/greedy.ts';
 import { filled, MODEL_SAMPLES, sampleLlama } from '../support/model-samples.ts';
 
@@ -209,13 +209,37 @@ describe('packed weights', () => {
     expect(others).not.toContain('model.layers.1.self_attn.q_proj');
     const checkpoint = await openCheckpoint(folderSource(folder));
     const name = 'model.layers.0.self_attn.q_proj.weight';
-    expect(checkpoint.entries.get(`${name}.codes`)).toMatchObject({ dtype: 'u8', shape: [64, 32] });
+    // In panels of sixteen rows: four of them, with two blocks in a row.
+    expect(checkpoint.entries.get(`${name}.codes`)).toMatchObject({
+      dtype: 'u8',
+      shape: [4, 2, 4, 16, 4],
+    });
     expect(checkpoint.entries.get(`${name}.scales`)).toMatchObject({
       dtype: 'f16',
-      shape: [64, 2],
+      shape: [4, 2, 16],
     });
     expect(checkpoint.entries.has(name)).toBe(false);
     await checkpoint.close();
+  });
+
+  test('rows of codes, as other programs write them, are the same weights', async () => {
+    const model = packed(sampleLlama(), (name) => name.includes('_proj'));
+    const folder = newFolder();
+    await saveModel(folder, { model });
+    const file = join(folder, 'model.safetensors');
+    const { tensors } = decodeSafetensors(readFileSync(file));
+    for (const [name, { weight }] of matricesOf(model)) {
+      if (!(weight instanceof PackedWeight)) continue;
+      for (const [part, plain] of Object.entries(weight.plain())) {
+        const { dtype, shape } = plain as Tensor;
+        const data = await (plain as Tensor).data();
+        tensors.set(`${name}.${part}`, { dtype, shape: shape as number[], data });
+      }
+    }
+    expect(tensors.get('model.layers.0.self_attn.q_proj.weight.codes')?.shape).toEqual([64, 32]);
+    writeFileSync(file, Buffer.concat(encodeSafetensors(tensors)));
+    const { model: back } = await loadModel(folder);
+    expect(await valuesOf(back)).toEqual(await valuesOf(model));
   });
 
   test('a weight that does not fit its place is refused', () => {
@@ -245,7 +269,7 @@ describe('packed weights', () => {
     );
     const other = { ...config.quantization_config, scheme: 'int8-g32' };
     await expect(loadModel(changed(other))).rejects.toThrow(
-      /codes: it is u8\[64, 32\]; expected i8/,
+      /codes: it is u8\[4, 2, 4, 16, 4\]; expected i8\[4, 2, 8, 16, 4\]/,
     );
     await expect(loadModel(changed(undefined))).rejects.toThrow('has no quantization_config');
   });

@@ -9,14 +9,21 @@ if (WITHOUT_NATIVE !== undefined) console.warn(`device native is not tested: ${W
 
 const NATIVE = WITHOUT_NATIVE === undefined ? (['native'] as const) : [];
 
+/**
+ * With TERSOR_TEST_DEVICES=native these lists hold device native alone: `npm run test:devices` tests it
+ * with other instructions, and the other devices have been tested already.
+ */
+const ALL = process.env.TERSOR_TEST_DEVICES !== 'native' || NATIVE.length === 0;
+
 /** Devices that run generated code here. */
-export const MACHINE_DEVICES: readonly ('wasm' | 'native')[] = ['wasm', ...NATIVE];
+export const MACHINE_DEVICES: readonly ('wasm' | 'native')[] = ALL ? ['wasm', ...NATIVE] : NATIVE;
 
 /** Devices that run what the compiler makes. */
-export const COMPILED_DEVICES: readonly Exclude<DeviceName, 'interpret'>[] = [
-  'interpret-kernels',
-  ...MACHINE_DEVICES,
-];
+export const COMPILED_DEVICES: readonly Exclude<DeviceName, 'interpret'>[] = ALL
+  ? ['interpret-kernels', ...MACHINE_DEVICES]
+  : NATIVE;
 
 /** All devices that there are on this machine. */
-export const DEVICE_NAMES: readonly DeviceName[] = ['interpret', ...COMPILED_DEVICES];
+export const DEVICE_NAMES: readonly DeviceName[] = ALL
+  ? ['interpret', ...COMPILED_DEVICES]
+  : NATIVE;

@@ -32,7 +32,7 @@ interface Piece extends Allocation, GuardedPiece {}
 
 /**
  * Instructions of this machine, or those of TERSOR_ISA: of avx512 and avx2, with and without dot
- * products of bytes, and with each way to multiply bf16.
+ * products of bytes, with each way to multiply bf16, and with all tiles.
  */
 export function nativeTargets(): readonly NativeTarget[] {
   const support = nativeSupport();
@@ -43,15 +43,17 @@ export function nativeTargets(): readonly NativeTarget[] {
     .filter((isa) => wish === undefined || isa === wish)
     .map((isa) => nativeTarget(support, isa, 1, isa === 'avx512' ? 'f32' : undefined))
     .flatMap((target) => {
-      const narrow = target.vnni ? [{ ...target, vnni: false }] : [];
-      return [target, ...narrow, ...bf16Ways(support, target)];
+      const plain = { ...target, byteTiles: false };
+      const narrow = target.vnni ? [{ ...plain, vnni: false }] : [];
+      return [plain, ...narrow, ...bf16Ways(support, target)];
     });
 }
 
 function bf16Ways({ features }: NativeMachine, target: NativeTarget): NativeTarget[] {
   if (!target.bf16) return [];
-  const tiles = features.amxTile && features.amxBf16 ? (['tiles'] as const) : [];
-  return (['pairs', ...tiles] as const).map((bf16Products) => ({ ...target, bf16Products }));
+  const pairs = { ...target, bf16Products: 'pairs', byteTiles: false } as const;
+  const hasTiles = features.amxTile && features.amxBf16;
+  return hasTiles ? [pairs, { ...target, bf16Products: 'tiles' }] : [pairs];
 }
 
 /**

@@ -34,10 +34,6 @@ export const MASK_STEPS = [-1, -1, 1, 0, 2, -3];
 /** Elements of a buffer, beside a few lanes. */
 export const ROOM = 53;
 export const DEEPEST = 4;
-/** Tiles for sums; the others have pairs of bf16. */
-export const SUMS = 4;
-/** Elements that a turn has for tiles that it stores. */
-export const TILE_ROOM = 320;
 /** Vectors that a parallel turn may write. */
 export const OWN = 4;
 

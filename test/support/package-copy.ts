@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runNode } from './npm.ts';
@@ -10,15 +10,13 @@ export interface PackageCopy {
   remove(): void;
 }
 
-/** Builds the package, with the packages that browsers need of it beside it, from the sources as they stand, beside dist/, which other tests use. */
+/** Builds the package from the sources as they stand, beside dist/, which other tests use. */
 export function copyPackage(): PackageCopy {
   const home = mkdtempSync(join(tmpdir(), 'tersor-copy-'));
   const remove = () => rmSync(home, { recursive: true, force: true });
   const installed = join(home, 'node_modules', 'tersor');
   mkdirSync(installed, { recursive: true });
   cpSync(join(ROOT, 'package.json'), join(installed, 'package.json'));
-  const scope = join('node_modules', '@huggingface');
-  symlinkSync(realpathSync(join(ROOT, scope)), join(home, scope), 'junction');
   const build = runNode(['scripts/build.js', join(installed, 'dist')], ROOT);
   if (build.status !== 0) {
     remove();

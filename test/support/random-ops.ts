@@ -14,7 +14,6 @@ import {
   varIndex,
   ZERO,
 } from '../../src/ir/kernel/index-expr.ts';
-import { TILES } from '../../src/ir/kernel/tiles.ts';
 import type { Buffer, Kernel, KernelTarget, Value, ValueDType } from '../../src/ir/kernel/types.ts';
 import { variable } from '../../src/ir/shape.ts';
 import {
@@ -31,12 +30,11 @@ import {
   ROOM,
   STEPS,
   STORED,
-  SUMS,
-  TILE_ROOM,
   TYPES,
   type Type,
   UNARY,
 } from './ops-tables.ts';
+import { RandomTiles } from './random-tiles.ts';
 import { shufflePlaces } from './shuffle-places.ts';
 
 /**
@@ -85,15 +83,14 @@ class OpsBuilder {
   #base: Index = ZERO;
   #turn: Index = ZERO;
   #turns = 1;
-  /** Tiles that hold something here, and where they are stored. */
-  #tiles: ReadonlySet<number> = new Set();
-  #tileBuffer: Buffer | undefined;
+  readonly #tiles: RandomTiles;
   readonly #names = new Map<string, number>();
 
   constructor(recipe: OpsRecipe, target: KernelTarget) {
     const b = new KernelBuilder(target);
     this.#b = b;
     this.#recipe = recipe;
+    this.#tiles = new RandomTiles(b);
     const size = ROOM + 3 * b.lanes + (recipe.seed % 7);
     this.#inputs = STORED.map((dtype) => b.buffer(`in ${dtype}`, dtype, size, 'in'));
     const vars = [variable('n', 0, 3), variable('m', 1, 9)].map((v) => varIndex(v));
@@ -164,7 +161,7 @@ class OpsBuilder {
     const [n, m] = [this.#indices[1], this.#indices[2]];
     const extents = [constant(1), constant(2), constant(3), n, div(m, 3), constant(2)];
     const inits = [a, second, c, a + second].slice(0, c % 5).map((k) => this.#any(k));
-    const [values, indices, tiles] = [this.#values, this.#indices, this.#tiles];
+    const [values, indices, tiles] = [this.#values, this.#indices, this.#tiles.held];
     const kind = c % 2 === 0 ? 'serial' : 'reduce';
     const results = b.loop(extents[a % extents.length], kind, inits, (i, carried) => {
       this.#values = [...values, ...carried];
@@ -175,7 +172,7 @@ class OpsBuilder {
     this.#values = [...values, ...results];
     this.#indices = indices;
     // What is first put there inside is not for use behind it.
-    this.#tiles = tiles;
+    this.#tiles.held = tiles;
   }
 
   #step(kind: Exclude<(typeof KINDS)[number], 'loop' | 'end'>, step: OpsStep): void {
@@ -270,7 +267,12 @@ class OpsBuilder {
         return b.pairDot(x, y, this.#wide(this.#of('f32', c)));
       }
       case 'tile':
-        this.#tile(a, second, c);
+        this.#tiles.step(a, second, c, {
+          input: (dtype) => this.#inputs[STORED.indexOf(dtype as (typeof STORED)[number])],
+          at: (size, span) => within(this.#index(a, second), size, span),
+          turn: this.#turn,
+          turns: this.#turns,
+        });
         return undefined;
       case 'checked': {
         const size = 1 + (c % 9);
@@ -307,38 +309,6 @@ class OpsBuilder {
     const { lanes } = this.#b;
     const elements = (4 * lanes) / DTYPES[buffer.dtype].bytes;
     return this.#b.words(buffer, within(this.#index(a, second), buffer.size, elements));
-  }
-
-  /** Something with tiles: sums lie in the first ones, pairs of bf16 in the others. */
-  #tile(a: number, second: number, c: number): void {
-    const b = this.#b;
-    if (b.target.bf16 !== 'tiles') return;
-    const sum = second % SUMS;
-    const pair = SUMS + (a % (TILES - SUMS));
-    if (c % 4 === 0) {
-      const other = SUMS + ((a + 1 + (second % 3)) % (TILES - SUMS));
-      for (const tile of [sum, pair, other]) {
-        if (!this.#tiles.has(tile)) this.#fillTile(tile, a + tile, second);
-      }
-      b.tile({ kind: 'tileDot', sum, a: pair, b: other });
-    } else if (c % 4 === 1) {
-      const stride = 16 + (a % 3);
-      if (!this.#tiles.has(sum)) this.#fillTile(sum, a, second);
-      this.#tileBuffer ??= b.buffer('tiles', 'f32', this.#turns * TILE_ROOM, 'out');
-      const own = within(this.#index(a, second), TILE_ROOM, 15 * stride + 16);
-      const index = add(mul(this.#turn, TILE_ROOM), own);
-      b.tile({ kind: 'tileStore', tile: sum, buffer: this.#tileBuffer, index, stride });
-    } else this.#fillTile(c % 4 === 2 ? sum : pair, a, second);
-  }
-
-  #fillTile(tile: number, a: number, second: number): void {
-    const isSum = tile < SUMS;
-    const buffer = this.#inputs[STORED.indexOf(isSum ? 'f32' : 'bf16')];
-    const stride = 1 + (a % 4);
-    const index = within(this.#index(a, second), buffer.size, 15 * stride + (isSum ? 16 : 32));
-    if (isSum && a % 3 === 0) this.#b.tile({ kind: 'tileZero', tile });
-    else this.#b.tile({ kind: 'tileLoad', tile, buffer, index, stride });
-    this.#tiles = new Set(this.#tiles).add(tile);
   }
 
   #load(buffer: Buffer, second: number, c: number): Value {

@@ -12,7 +12,7 @@ import {
 } from '../../src/ir/program.ts';
 
 /** A program of one step that runs a kernel as it is. */
-function programOf(kernel: Kernel): Program {
+export function programOf(kernel: Kernel): Program {
   let inputs = 0;
   let outputs = 0;
   let localBytes = 0;

@@ -351,7 +351,7 @@ class PairGemmBuilder {
           );
           b.tile({ kind: 'tileLoad', tile: right, buffer: this.#right, index, stride: TILE });
         }
-        b.tile({ kind: 'tileDot', sum, a: left, b: right });
+        b.tile({ kind: 'tileDot', of: 'bf16', sum, a: left, b: right });
       }
     });
     for (const { sum, index } of parts) {

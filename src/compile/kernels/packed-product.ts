@@ -15,6 +15,7 @@ import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
 import { type ExpressionLowering, splitIndex } from '../lower/expression.ts';
 import { linearIndex } from '../lower/movement.ts';
 import type { CallResult, CallTemplate } from './call-template.ts';
+import { buildPackedTiles, suitsTiles } from './packed-tiles.ts';
 
 function refusal(call: NodeOf<'call'>): string | undefined {
   const [entries, codes, scales] = call.src;
@@ -32,7 +33,10 @@ export const productTemplate: CallTemplate = {
   sharedSource: 0,
   refusal,
   slower: () => undefined,
-  build: (b, lowering, [result]) => new PackedProduct(b, lowering, result).build(),
+  build: (b, lowering, [result]) => {
+    if (suitsTiles(b, result)) buildPackedTiles(b, lowering, result);
+    else new PackedProduct(b, lowering, result).build();
+  },
 };
 
 /** Turns signed bytes into unsigned ones, 128 standing for 0. */

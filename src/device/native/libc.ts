@@ -1,4 +1,4 @@
-import { nodeModule } from './host.ts';
+import { fs, nodeModule } from './host.ts';
 
 /** What this room uses of koffi, a package that calls C functions. Addresses are numbers. */
 export interface Koffi {
@@ -16,7 +16,24 @@ export interface Koffi {
 /** @throws Error where the package is missing or does not load */
 export function loadKoffi(): Koffi {
   const { createRequire } = nodeModule();
-  return createRequire(import.meta.url)('koffi') as Koffi;
+  const require = createRequire(import.meta.url);
+  return binaryOf(createRequire(require.resolve('koffi'))) ?? (require('koffi') as Koffi);
+}
+
+const BINARY = '@koromix/koffi-linux-x64/linux_x64/koffi.node';
+const MUSL = '/lib/ld-musl-x86_64.so.1';
+
+/**
+ * The package's binary for the common C library, which is all that is used of it: its own loader first
+ * reads Node's program and takes ten times as long. That one is right wherever this finds nothing.
+ */
+function binaryOf(require: NodeJS.Require): Koffi | undefined {
+  if (fs().existsSync(MUSL)) return undefined;
+  try {
+    return require(BINARY) as Koffi;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Constants of Linux on x86-64. */

@@ -1,4 +1,4 @@
-import { type Bf16Products, bf16Setting, type IsaSetting } from '../../base/env.ts';
+import { amxAllowed, type Bf16Products, bf16Setting, type IsaSetting } from '../../base/env.ts';
 import type { Target } from '../../ir/program.ts';
 import { countProcessors, defaultThreads, processorQuota } from './cgroup.ts';
 import { CodeMemory } from './code-memory.ts';
@@ -79,7 +79,8 @@ function look(): Found {
     };
   }
   const decoded = decodeFeatures(words);
-  const features = { ...decoded, amxTile: decoded.amxTile && mayUseTiles(system) };
+  const amxTile = decoded.amxTile && amxAllowed() && mayUseTiles(system);
+  const features = { ...decoded, amxTile };
   const isa = bestIsa(features);
   if (!isa) {
     return {
@@ -187,6 +188,7 @@ export function nativeTarget(
     bf16: features.avx512Bf16,
     vbmi: features.avx512Vbmi,
     bf16Products: bf16ProductsOf(features, products),
+    byteTiles: features.amxTile && features.amxInt8,
     threads,
   };
 }

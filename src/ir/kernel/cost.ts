@@ -1,7 +1,7 @@
 import { DTYPES } from '../dtype.ts';
 import { isSmallFloat } from '../float-formats.ts';
 import { type Atom, evaluateIndex, type Index } from './index-expr.ts';
-import { isTileStatement, TILE_BYTES, TILE_ROWS } from './tiles.ts';
+import { isTileStatement, TILE_BYTES, TILE_ROWS, tileShapes } from './tiles.ts';
 import type {
   Kernel,
   LoadValue,
@@ -35,6 +35,7 @@ const NARROWING = 14;
 /** Products of tiles take about as long as so many instructions, and so does moving one. */
 const TILE_DOT = 16;
 const TILE_MOVE = 8;
+/** Those of bytes have twice the depth in half the words. */
 const TILE_FLOPS = 2 * TILE_ROWS * TILE_ROWS * 2 * TILE_ROWS;
 
 /** Estimates a kernel's cost. A loop whose extent depends on others counts at their mean. */
@@ -46,6 +47,7 @@ export function kernelCost(kernel: Kernel): KernelCost {
 export function blockCost(block: readonly Statement[]): KernelCost {
   const total = { flops: 0, loads: 0, stores: 0, instructions: 0, gathered: 0 };
   const means = new Map<number, number>();
+  const shapes = tileShapes(block);
   const count = (statements: readonly Statement[], turns: number): void => {
     for (const statement of statements) {
       if (statement.kind === 'loop') {
@@ -58,8 +60,10 @@ export function blockCost(block: readonly Statement[]): KernelCost {
       total.instructions += turns * instructionsOf(statement);
       if (statement.kind === 'prefetch') continue;
       if (isTileStatement(statement)) {
-        if (statement.kind === 'tileLoad') total.loads += turns * TILE_BYTES;
-        else if (statement.kind === 'tileStore') total.stores += turns * TILE_BYTES;
+        if (statement.kind === 'tileLoad') {
+          const { rows, rowBytes } = shapes[statement.tile];
+          total.loads += turns * rows * rowBytes;
+        } else if (statement.kind === 'tileStore') total.stores += turns * TILE_BYTES;
         else if (statement.kind === 'tileDot') total.flops += turns * TILE_FLOPS;
         continue;
       }

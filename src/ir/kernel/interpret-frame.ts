@@ -1,7 +1,7 @@
 import { InternalError } from '../../base/errors.ts';
 import type { TypedArray } from '../dtype.ts';
 import { type Atom, atLane, hasLane, type Index } from './index-expr.ts';
-import { TILE_BYTES, TILES } from './tiles.ts';
+import { TILE_BYTES, TILES, type TileShape, tileShapes } from './tiles.ts';
 import type { Buffer, Kernel, Loop, Mask, Statement, Value } from './types.ts';
 
 /** The first index that a `checked` value found outside 0 .. size - 1. */
@@ -39,6 +39,7 @@ export class Frame {
   readonly registers: Float64Array;
   /** The registers of tiles, one after the other. */
   readonly tiles = new Uint8Array(TILES * TILE_BYTES);
+  readonly tileShapes: readonly TileShape[];
   /** Arguments, then locals; there only during a run. */
   readonly memory: TypedArray[] = [];
   check: FailedCheck | null = null;
@@ -51,6 +52,7 @@ export class Frame {
 
   constructor(kernel: Kernel, fusedFma: boolean) {
     this.kernel = kernel;
+    this.tileShapes = tileShapes(kernel.body);
     this.fusedFma = fusedFma;
     this.registers = new Float64Array(kernel.vars.length + countSlots(kernel.body));
     // Vars come first, in order: a run copies them in as they are.

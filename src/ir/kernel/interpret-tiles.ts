@@ -18,7 +18,7 @@ export function compileTile(frame: Frame, statement: TileStatement): () => void 
     case 'tileStore':
       return compileMove(frame, statement);
     case 'tileDot':
-      return compileDot(frame, statement);
+      return statement.of === 'bf16' ? pairDot(frame, statement) : byteDot(frame, statement);
     default:
       return statement satisfies never;
   }
@@ -31,7 +31,9 @@ function bytesOf(frame: Frame, tile: number): Uint8Array {
 /** Rows between a buffer and a tile, byte by byte. */
 function compileMove(frame: Frame, move: TileLoad | TileStore): () => void {
   const { buffer, stride, kind } = move;
-  const row = tileRow(buffer.dtype) ?? frame.fail(`a tile of ${buffer.dtype}`);
+  const shape = frame.tileShapes[move.tile];
+  const { rows, rowBytes } = shape;
+  const row = tileRow(buffer.dtype, shape) ?? frame.fail(`a tile of ${buffer.dtype}`);
   const tile = bytesOf(frame, move.tile);
   const slot = frame.bufferSlot(buffer);
   const at = frame.index(move.index);
@@ -39,18 +41,19 @@ function compileMove(frame: Frame, move: TileLoad | TileStore): () => void {
   return () => {
     const first = at();
     const { buffer: memory, byteOffset, BYTES_PER_ELEMENT } = frame.memory[slot];
-    for (let i = 0; i < TILE_ROWS; i++) {
+    for (let i = 0; i < rows; i++) {
       const start = first + i * stride;
       guard(start, row - 1);
-      const there = new Uint8Array(memory, byteOffset + start * BYTES_PER_ELEMENT, TILE_ROW_BYTES);
-      const here = tile.subarray(i * TILE_ROW_BYTES, (i + 1) * TILE_ROW_BYTES);
+      const there = new Uint8Array(memory, byteOffset + start * BYTES_PER_ELEMENT, rowBytes);
+      const here = tile.subarray(i * TILE_ROW_BYTES, i * TILE_ROW_BYTES + rowBytes);
       if (kind === 'tileLoad') here.set(there);
       else there.set(here);
     }
   };
 }
 
-function compileDot(frame: Frame, dot: TileDot): () => void {
+/** Pairs of bf16, in the order of the instruction. */
+function pairDot(frame: Frame, dot: TileDot): () => void {
   const words = (tile: number) => new Int32Array(frame.tiles.buffer, tile * TILE_BYTES, 256);
   const sums = new Float32Array(frame.tiles.buffer, dot.sum * TILE_BYTES, TILE_ROWS * WORDS);
   const [left, right] = [words(dot.a), words(dot.b)];
@@ -65,6 +68,25 @@ function compileDot(frame: Frame, dot: TileDot): () => void {
         }
         const at = m * WORDS + n;
         sums[at] = flushedSum(sums[at], flushedSum(even, odd));
+      }
+    }
+  };
+}
+
+function byteDot(frame: Frame, dot: TileDot): () => void {
+  const bytes = (tile: number) => new Int8Array(frame.tiles.buffer, tile * TILE_BYTES, TILE_BYTES);
+  const sums = new Int32Array(frame.tiles.buffer, dot.sum * TILE_BYTES, TILE_ROWS * WORDS);
+  const [left, right] = [bytes(dot.a), bytes(dot.b)];
+  const depth = frame.tileShapes[dot.a].rowBytes;
+  return () => {
+    for (let m = 0; m < TILE_ROWS; m++) {
+      for (let n = 0; n < WORDS; n++) {
+        let exact = 0;
+        for (let k = 0; k < depth; k++) {
+          const [word, byte] = [k >> 2, k & 3];
+          exact += left[m * TILE_ROW_BYTES + k] * right[word * TILE_ROW_BYTES + 4 * n + byte];
+        }
+        sums[m * WORDS + n] += exact;
       }
     }
   };

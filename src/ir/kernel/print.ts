@@ -110,7 +110,7 @@ class Printer {
       case 'tileZero':
         return `tileZero t${statement.tile}`;
       case 'tileDot':
-        return `tileDot t${statement.sum} t${statement.a} t${statement.b}`;
+        return `tileDot ${statement.of} t${statement.sum} t${statement.a} t${statement.b}`;
       case 'tileLoad':
       case 'tileStore': {
         const { kind, tile, buffer, index, stride } = statement;

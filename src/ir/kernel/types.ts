@@ -29,6 +29,8 @@ export interface KernelTarget {
    * (`TileDot`), which includes `PairsValue`. Undefined: there is neither, or f32 is faster.
    */
   readonly bf16?: 'pairs' | 'tiles' | undefined;
+  /** There are tiles of bytes (`TileDot`). */
+  readonly byteTiles?: boolean | undefined;
 }
 
 /** What 128-bit WebAssembly can do. */
@@ -293,15 +295,15 @@ export interface Prefetch {
 }
 
 /**
- * Tiles are 16 rows of 64 bytes in registers 0 .. 7, which each thread has for itself. One holds what
- * was last put there; what is first put there inside a loop is not for use behind it. Rows in memory
- * lie `stride` elements apart.
+ * Tiles are registers 0 .. 7, which each thread has for itself, of 16 rows of 64 bytes where products
+ * do not ask for less (`tileShapes`). One holds what was last put there; what is first put there inside a
+ * loop is not for use behind it. Rows in memory lie `stride` elements apart.
  */
 export interface TileZero {
   readonly kind: 'tileZero';
   readonly tile: number;
 }
-/** Sixteen rows from element `index` on: of 16 words each, or 32 elements of a bf16 buffer. */
+/** Rows of a buffer of words, bytes or bf16, the first from element `index` on. */
 export interface TileLoad {
   readonly kind: 'tileLoad';
   readonly tile: number;
@@ -309,7 +311,7 @@ export interface TileLoad {
   readonly index: Index;
   readonly stride: number;
 }
-/** To a buffer of f32. */
+/** To a buffer of f32 or i32. */
 export interface TileStore {
   readonly kind: 'tileStore';
   readonly tile: number;
@@ -318,12 +320,17 @@ export interface TileStore {
   readonly stride: number;
 }
 /**
- * sum += a b, where `sum` is [16][16] f32, `a` [16][32] bf16, and `b` [16][16][2]: row r has elements
- * 2 r and 2 r + 1 of each column. Even and odd elements are summed apart from 0 on by fused
- * multiply-adds, then together, then to `sum`. Subnormal operands and results are 0 with their sign.
+ * sum += a b. In kernels, all products that a tile has a part in give it the same shape.
+ *
+ * - bf16: `sum` is [16][16] f32, `a` [16][32] bf16, and `b` [16][16][2]: row r has elements 2 r and
+ *   2 r + 1 of each column. Even and odd elements are summed apart from 0 on by fused multiply-adds,
+ *   then together, then to `sum`. Subnormal operands and results are 0 with their sign.
+ * - bytes: `sum` is [16][16] i32, `a` [16][32] bytes, and `b` [8][16][4], row r of which has elements
+ *   4 r .. 4 r + 3 of each column; all bytes are signed. Exact, modulo 2^32.
  */
 export interface TileDot {
   readonly kind: 'tileDot';
+  readonly of: 'bf16' | 'bytes';
   readonly sum: number;
   readonly a: number;
   readonly b: number;

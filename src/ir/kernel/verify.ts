@@ -14,7 +14,15 @@ import {
 } from './index-expr.ts';
 import { operandsOf } from './operands.ts';
 import { printIndex, printKernel, printStatement } from './print.ts';
-import { isTileStatement, TILE_ROWS, TILES, tileRow } from './tiles.ts';
+import {
+  dotShapes,
+  isTileStatement,
+  sameShape,
+  TILES,
+  type TileShape,
+  tileRow,
+  tileShapes,
+} from './tiles.ts';
 import type {
   Buffer,
   Kernel,
@@ -23,7 +31,9 @@ import type {
   Mask,
   Statement,
   Store,
+  TileLoad,
   TileStatement,
+  TileStore,
   Value,
 } from './types.ts';
 import { WASM_KERNELS } from './types.ts';
@@ -58,11 +68,13 @@ class Verifier {
   readonly #seenLoops = new Set<number>();
   /** Tiles that hold something here. */
   #tiles: ReadonlySet<number> = new Set();
+  readonly #tileShapes: readonly TileShape[];
   #current: Statement | undefined;
 
   constructor(kernel: Kernel, target: Omit<KernelTarget, 'lanes'>) {
     this.#kernel = kernel;
     this.#target = target;
+    this.#tileShapes = tileShapes(kernel.body);
   }
 
   run(): void {
@@ -186,45 +198,59 @@ class Verifier {
   }
 
   #tile(statement: TileStatement): void {
-    if (this.#target.bf16 !== 'tiles') this.#fail('the target has no tiles');
+    const { bf16, byteTiles } = this.#target;
+    if (bf16 !== 'tiles' && !byteTiles) this.#fail('the target has no tiles');
     const holds = (tile: number) => {
       if (!this.#tiles.has(tile)) this.#fail(`tile ${tile} holds nothing here`);
     };
     switch (statement.kind) {
       case 'tileDot': {
-        const { sum, a, b } = statement;
+        const { of, sum, a, b } = statement;
+        const isThere = of === 'bf16' ? bf16 === 'tiles' : byteTiles;
+        if (!isThere) this.#fail(`the target has no tiles of ${of}`);
         for (const tile of [sum, a, b]) holds(tile);
         if (a === b || sum === a || sum === b) this.#fail('a product of tiles needs three');
+        for (const [tile, shape] of dotShapes(statement)) {
+          if (sameShape(this.#tileShapes[tile], shape)) continue;
+          this.#fail(`tile ${tile} has another shape in an earlier product`);
+        }
         return;
       }
       case 'tileStore':
         holds(statement.tile);
         if (statement.buffer.role === 'in') this.#fail(`a store to ${statement.buffer.name}`);
-        if (statement.buffer.dtype !== 'f32') this.#fail(`a tile to ${statement.buffer.dtype}`);
-        this.#tileRows(statement.buffer, statement.index, statement.stride);
+        if (statement.buffer.dtype !== 'f32' && statement.buffer.dtype !== 'i32') {
+          this.#fail(`a tile to ${statement.buffer.dtype}`);
+        }
+        this.#tileRows(statement);
         return;
       case 'tileLoad':
-        this.#tileRows(statement.buffer, statement.index, statement.stride);
+        this.#number(statement.tile);
+        this.#tileRows(statement);
         break;
       case 'tileZero':
+        this.#number(statement.tile);
         break;
       default:
         statement satisfies never;
     }
-    const { tile } = statement;
+    this.#tiles = new Set(this.#tiles).add(statement.tile);
+  }
+
+  #number(tile: number): void {
     if (!(Number.isInteger(tile) && tile >= 0 && tile < TILES)) this.#fail(`tile ${tile}`);
-    this.#tiles = new Set(this.#tiles).add(tile);
   }
 
   /** All rows of a tile lie in its buffer. */
-  #tileRows(buffer: Buffer, index: Index, stride: number): void {
+  #tileRows({ tile, buffer, index, stride }: TileLoad | TileStore): void {
     this.#buffer(buffer);
-    const row = tileRow(buffer.dtype);
+    const shape = this.#tileShapes[tile];
+    const row = tileRow(buffer.dtype, shape);
     if (row === undefined) this.#fail(`a tile of ${buffer.dtype}`);
     if (!Number.isInteger(stride) || stride < 0) this.#fail(`a stride of ${stride}`);
     this.#index(index);
     this.#inside(buffer, index, 1, row, []);
-    this.#inside(buffer, add(index, (TILE_ROWS - 1) * stride), 1, row, []);
+    this.#inside(buffer, add(index, (shape.rows - 1) * stride), 1, row, []);
   }
 
   #buffer(buffer: Buffer): void {

@@ -89,7 +89,7 @@ class KernelEmitter implements Emitter {
 
   emit(): void {
     const tiles = usesTiles(this.#kernel.body);
-    if (tiles) beginTiles(this);
+    if (tiles) beginTiles(this, this.#kernel.body);
     this.#block(this.#kernel.body);
     if (tiles) endTiles(this);
     // What went past the caches is there before anybody is told.

@@ -114,7 +114,7 @@ class LifetimeFinder implements Lifetimes {
       const { kind } = statement;
       const isLoad = kind === 'words' || (kind === 'load' && statement.mask.length === 0);
       if (isLoad) open.add(statement);
-      else if (kind === 'splat' && statement.a.kind === 'load' && open.has(statement.a)) {
+      else if ((kind === 'splat' || kind === 'bitcast') && open.has(statement.a)) {
         open.add(statement);
       }
     }

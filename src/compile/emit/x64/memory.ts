@@ -9,7 +9,8 @@ import { narrow, toHalves, widen } from './small-floats.ts';
 /** A value as an operand in memory, where an instruction can read it as it lies. */
 export function loadOperand(e: Emitter, value: Value): Place | undefined {
   if (value.kind === 'words') return e.address(value.buffer, value.index);
-  const load = value.kind === 'splat' ? value.a : value;
+  let load: Value = value;
+  while (load.kind === 'splat' || load.kind === 'bitcast') load = load.a;
   if (load.kind !== 'load' || load.mask.length > 0 || !isWord(load.buffer)) return undefined;
   if (value.lanes > 1 && load.lanes > 1 && load.step === 1) {
     return e.address(load.buffer, load.index);

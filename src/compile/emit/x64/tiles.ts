@@ -1,6 +1,6 @@
 import { tmm } from '../../../asm/index.ts';
 import { DTYPES } from '../../../ir/dtype.ts';
-import { isTileStatement, TILE_ROW_BYTES, TILE_ROWS, TILES } from '../../../ir/kernel/tiles.ts';
+import { isTileStatement, tileShapes } from '../../../ir/kernel/tiles.ts';
 import type { Statement, TileLoad, TileStatement, TileStore } from '../../../ir/kernel/types.ts';
 import type { Emitter } from './emitter.ts';
 import { type Place, place } from './machine.ts';
@@ -14,15 +14,15 @@ export function usesTiles(block: readonly Statement[]): boolean {
   return block.some((s) => isTileStatement(s) || (s.kind === 'loop' && usesTiles(s.body)));
 }
 
-/** Gives all tiles their whole size. */
-export function beginTiles(e: Emitter): void {
+/** Gives all tiles their sizes. */
+export function beginTiles(e: Emitter, body: readonly Statement[]): void {
   const sizes = new Uint8Array(64);
   const view = new DataView(sizes.buffer);
   view.setUint8(0, PALETTE);
-  for (let tile = 0; tile < TILES; tile++) {
-    view.setUint16(ROW_BYTES_AT + 2 * tile, TILE_ROW_BYTES, true);
-    view.setUint8(ROWS_AT + tile, TILE_ROWS);
-  }
+  tileShapes(body).forEach(({ rows, rowBytes }, tile) => {
+    view.setUint16(ROW_BYTES_AT + 2 * tile, rowBytes, true);
+    view.setUint8(ROWS_AT + tile, rows);
+  });
   e.m.reads('ldtilecfg', place(e.a.constant(sizes)));
 }
 
@@ -44,7 +44,12 @@ export function emitTile(e: Emitter, statement: TileStatement): void {
       m.reads('tilestored', rowsOf(e, statement), tmm(statement.tile));
       return;
     case 'tileDot':
-      m.reads('tdpbf16ps', tmm(statement.sum), tmm(statement.a), tmm(statement.b));
+      m.reads(
+        statement.of === 'bf16' ? 'tdpbf16ps' : 'tdpbssd',
+        tmm(statement.sum),
+        tmm(statement.a),
+        tmm(statement.b),
+      );
       return;
     default:
       statement satisfies never;

@@ -300,6 +300,11 @@ function emitConvert(e: Emitter, value: ConvertValue): void {
     isa.bitsWhere(e, e.target(value), condition, dtype === 'f32' ? floatBits(1) : 1);
     return;
   }
+  if (from === 'i32' && dtype === 'f32') {
+    const a = e.operand(value.a);
+    m.writes('vcvtdq2ps', e.target(value), a);
+    return;
+  }
   const a = e.view(value.a);
   if (dtype === 'bool') {
     if (from !== 'f32') isa.nonZero(e, e.target(value), a);
@@ -307,8 +312,7 @@ function emitConvert(e: Emitter, value: ConvertValue): void {
     return;
   }
   if (dtype === 'f32') {
-    if (from === 'u32') isa.unsignedToFloat(e, e.target(value), a);
-    else m.writes('vcvtdq2ps', e.target(value), a);
+    isa.unsignedToFloat(e, e.target(value), a);
     return;
   }
   if (from === 'f32') isa.floatToInt(e, e.target(value), a, dtype === 'u32');

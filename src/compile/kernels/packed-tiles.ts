@@ -1,0 +1,196 @@
+import type { KernelBuilder } from '../../ir/kernel/builder.ts';
+import { add, constant, type Index, mul, sub, ZERO } from '../../ir/kernel/index-expr.ts';
+import type { Buffer, Value } from '../../ir/kernel/types.ts';
+import {
+  ENTRY,
+  PANEL_ROWS,
+  type PackedAttributes,
+  panelWords,
+  SCALE_PLACE,
+  WORD_CODES,
+  WORDS,
+} from '../../ir/packed.ts';
+import { maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
+import { type ExpressionLowering, splitIndex } from '../lower/expression.ts';
+import { linearIndex } from '../lower/movement.ts';
+import type { CallResult } from './call-template.ts';
+
+/** Rows of activations in a tile. */
+const ROWS = 16;
+/** Words of a block of a panel, one to a code of four neighbours of a row. */
+const BLOCK_WORDS = WORDS * PANEL_ROWS;
+const LOW_HALVES = 0x0f0f0f0f;
+/** Added to halves of bytes (which carries nothing on), then their signs turned: 8 is taken from each. */
+const LESS_EIGHT = 0x78787878;
+const SIGNS = 0x80808080 | 0;
+/** Bytes of codes that are asked for before they are needed. */
+const AHEAD = 1536;
+const LINE = 64;
+
+/** Whether a product with a packed weight has enough rows for tiles, and there are tiles. */
+export function suitsTiles(b: KernelBuilder, { call }: CallResult): boolean {
+  const [entries] = call.src;
+  if (!b.target.byteTiles || b.lanes !== PANEL_ROWS) return false;
+  // Tiles are read where the entries lie.
+  if (entries.op !== 'call' && entries.op !== 'buffer') return false;
+  return sizeOf(entries.shape.slice(0, -2)) >= ROWS;
+}
+
+/**
+ * A product with a packed weight by tiles of signed bytes: see `ir/packed.ts` for the layouts. A
+ * panel's codes are made signed once for all rows; then what an entry's sum begins with is already in
+ * the products, and a tile holds the same integers as sums in vectors do.
+ */
+export function buildPackedTiles(
+  b: KernelBuilder,
+  lowering: ExpressionLowering,
+  result: CallResult,
+): void {
+  new PackedTiles(b, lowering, result).build();
+}
+
+class PackedTiles {
+  readonly #b: KernelBuilder;
+  readonly #lowering: ExpressionLowering;
+  readonly #result: CallResult;
+  readonly #bits: 4 | 8;
+  readonly #entries: Buffer;
+  readonly #codes: Buffer;
+  readonly #codesShape: Shape;
+  readonly #lead: Shape;
+  readonly #blocks: number;
+  readonly #rows: number;
+  /** Columns of the result. */
+  readonly #width: number;
+  /** A panel's codes as signed bytes, where they do not lie so: [blocks][words][rows]. */
+  readonly #signed: Buffer | undefined;
+  /** A panel's scales, one for each block and row. */
+  readonly #scales: Buffer;
+  /** A block's integers: [rows][panel rows]. */
+  readonly #sums: Buffer;
+
+  constructor(b: KernelBuilder, lowering: ExpressionLowering, result: CallResult) {
+    const { call } = result;
+    this.#b = b;
+    this.#lowering = lowering;
+    this.#result = result;
+    this.#bits = (call.arg.attributes as unknown as PackedAttributes).bits;
+    this.#entries = lowering.memoryOf(call.src[0]);
+    this.#codes = lowering.memoryOf(call.src[1]);
+    this.#codesShape = call.src[1].shape;
+    this.#lead = call.src[0].shape.slice(0, -2);
+    this.#blocks = maxDim(this.#codesShape[1]);
+    this.#rows = sizeOf(this.#lead);
+    this.#width = maxDim(call.shape[call.shape.length - 1]);
+    const words = this.#blocks * BLOCK_WORDS;
+    this.#signed = this.#bits === 4 ? b.buffer('signed', 'i32', words, 'local') : undefined;
+    this.#scales = b.buffer('scales', 'f32', this.#blocks * PANEL_ROWS, 'local');
+    this.#sums = b.buffer('sums', 'i32', ROWS * PANEL_ROWS, 'local');
+  }
+
+  build(): void {
+    const b = this.#b;
+    const whole = Math.floor(this.#rows / ROWS);
+    const rest = this.#rows - whole * ROWS;
+    b.loop(maxDim(this.#codesShape[0]), 'thread', [], (panel) => {
+      this.#prepare(panel);
+      b.loop(whole, 'serial', [], (i) => this.#tile(panel, mul(i, ROWS), 0));
+      // The last tile has rows of the one before it, whose sums nobody looks at.
+      if (rest > 0) this.#tile(panel, constant(this.#rows - ROWS), ROWS - rest);
+    });
+  }
+
+  /** Scales and codes of a panel as all rows need them. */
+  #prepare(panel: Index): void {
+    const b = this.#b;
+    const scales = this.#result.call.src[2];
+    const each = this.#blocks / maxDim(scales.shape[1]);
+    b.loop(this.#blocks / each, 'serial', [], (group) => {
+      const scale = b.splat(this.#lowering.evaluate(scales, [panel, group, b.laneIndex]));
+      const one = (block: Index) => {
+        b.store(this.#scales, add(mul(block, PANEL_ROWS), b.laneIndex), scale);
+        this.#codesAhead(panel, block);
+        if (this.#signed) this.#unpack(panel, block, this.#signed);
+      };
+      if (each === 1) one(group);
+      else b.loop(each, 'serial', [], (i) => one(add(mul(group, each), i)));
+    });
+  }
+
+  #codesAhead(panel: Index, block: Index): void {
+    const bytes = panelWords(this.#bits) * PANEL_ROWS * WORD_CODES;
+    // Whoever unpacks reads here; else only the products do, later.
+    const ahead = this.#signed ? AHEAD : 0;
+    for (let line = 0; line < bytes; line += LINE) {
+      this.#b.prefetch(this.#codes, add(this.#codesAt(panel, block, 0), ahead + line));
+    }
+  }
+
+  #codesAt(panel: Index, block: Index, word: number): Index {
+    return linearIndex([panel, block, constant(word), ZERO, ZERO], this.#codesShape);
+  }
+
+  /** Halves of bytes as signed bytes. */
+  #unpack(panel: Index, block: Index, signed: Buffer): void {
+    const b = this.#b;
+    const all = (bits: number) => b.splat(b.const('i32', bits));
+    const put = (word: number, halves: Value) => {
+      const less = b.binary('add', b.binary('and', halves, all(LOW_HALVES)), all(LESS_EIGHT));
+      const at = add(mul(block, BLOCK_WORDS), add(b.laneIndex, word * PANEL_ROWS));
+      b.store(signed, at, b.binary('xor', less, all(SIGNS)));
+    };
+    for (let word = 0; word < panelWords(4); word++) {
+      const raw = b.words(this.#codes, this.#codesAt(panel, block, word));
+      put(2 * word, raw);
+      put(2 * word + 1, b.binary('shr', raw, all(4)));
+    }
+  }
+
+  /** Sixteen rows by a panel; of them those from `first` on are written. */
+  #tile(panel: Index, row: Index, first: number): void {
+    const b = this.#b;
+    const rows = Array.from({ length: ROWS - first }, (_, i) => add(row, first + i));
+    const zero = b.splat(b.const('f32', 0));
+    const inits = rows.map(() => zero);
+    const sums = b.loop(this.#blocks, 'reduce', inits, (block, carried) => {
+      this.#multiply(panel, row, block);
+      return this.#addScaled(rows, first, block, carried);
+    });
+    sums.forEach((sum, i) => {
+      const column = add(mul(panel, PANEL_ROWS), b.laneIndex);
+      const at = [...splitIndex(rows[i], this.#lead), column];
+      this.#result.write(at, sum, [sub(constant(this.#width - 1), column)]);
+    });
+  }
+
+  /** The integers of a block. */
+  #multiply(panel: Index, row: Index, block: Index): void {
+    const b = this.#b;
+    const [sum, left, right] = [0, 1, 2];
+    const load = (tile: number, buffer: Buffer, index: Index, stride: number) =>
+      b.tile({ kind: 'tileLoad', tile, buffer, index, stride });
+    load(left, this.#entries, this.#entryAt(row, block), this.#blocks * ENTRY);
+    if (this.#signed) load(right, this.#signed, mul(block, BLOCK_WORDS), PANEL_ROWS);
+    else load(right, this.#codes, this.#codesAt(panel, block, 0), PANEL_ROWS * WORD_CODES);
+    b.tile({ kind: 'tileZero', tile: sum });
+    b.tile({ kind: 'tileDot', of: 'bytes', sum, a: left, b: right });
+    b.tile({ kind: 'tileStore', tile: sum, buffer: this.#sums, index: ZERO, stride: PANEL_ROWS });
+  }
+
+  #entryAt(row: Index, block: Index): Index {
+    return add(mul(row, this.#blocks * ENTRY), mul(block, ENTRY));
+  }
+
+  /** Adds a block's integers, from a row of the tile on, times both scales. */
+  #addScaled(rows: readonly Index[], first: number, block: Index, sums: readonly Value[]): Value[] {
+    const b = this.#b;
+    const weight = b.load(this.#scales, add(mul(block, PANEL_ROWS), b.laneIndex));
+    return rows.map((row, i) => {
+      const exact = b.load(this.#sums, add(b.laneIndex, (first + i) * PANEL_ROWS));
+      const bits = b.load(this.#entries, add(this.#entryAt(row, block), SCALE_PLACE));
+      const scale = b.bitcast(b.splat(bits), 'f32');
+      const term = b.binary('mul', b.convert(exact, 'f32'), b.binary('mul', scale, weight));
+      return b.binary('add', sums[i], term);
+    });
+  }
+}
