@@ -136,7 +136,11 @@ class PairGemmBuilder {
     );
     this.#panels = Math.ceil(this.#tasks.columns / this.#width);
     this.#packing = new PairPacking(b);
-    this.#words = Math.ceil(this.#depth / BLOCK) * WORDS;
+    // The last block of a symbolic depth stands behind its whole ones, be they as many as there can be.
+    const blocks = gemm.k.isConstant
+      ? Math.ceil(this.#depth / BLOCK)
+      : Math.floor(this.#depth / BLOCK) + 1;
+    this.#words = blocks * WORDS;
     this.#group = gemm.a(ZERO).along ? 1 : Math.min(GROUP, Math.max(1, this.#mostRowTiles()));
     this.#left = b.buffer('left', 'i32', this.#group * rows * this.#words, 'local');
     this.#right = b.buffer('right', 'i32', this.#panels * this.#width * this.#words, 'local');
