@@ -68,9 +68,21 @@ export async function startChild({ command, args, patienceSeconds }: ChildOption
     return {
       about,
       ask,
-      contestant: (name, order = '') => ({ name, run: (count, clock) => run(order, count, clock) }),
+      contestant: (name, order = '') => ({
+        name,
+        run: async (count, clock) => {
+          // Threads of some go on spinning long after their work: others must not pay for that.
+          child.kill('SIGCONT');
+          const seconds = await run(order, count, clock);
+          child.kill('SIGSTOP');
+          return seconds;
+        },
+      }),
       // Without further orders it comes to its end.
-      close: () => child.stdin.end(),
+      close: () => {
+        child.kill('SIGCONT');
+        child.stdin.end();
+      },
     };
   } catch (error) {
     child.kill();
