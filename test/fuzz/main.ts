@@ -51,7 +51,8 @@ async function fuzz(wish: Wish, worker: string | undefined): Promise<boolean> {
     maxSkipsPerRun: 1000,
     interruptAfterTimeLimit: seconds * 1000,
     markInterruptAsFailure: false,
-    ...(path === undefined ? {} : { path, endOnFailure: true }),
+    // A replay is one case, whether it fails or not.
+    ...(path === undefined ? {} : { path, endOnFailure: true, numRuns: 1 }),
   });
   const time = ((performance.now() - start) / 1000).toFixed(0);
   console.log(`${kind}: ${result.numRuns} cases in ${time} s, seed ${seed}`);

@@ -12,8 +12,8 @@ export interface Batch {
   readonly seconds: number;
 }
 
-/** A case that takes longer hangs. */
-const PATIENCE = 180_000;
+/** A case that takes longer hangs; it is looked at so often. */
+const [PATIENCE, LOOK] = [180_000, 5000];
 
 interface End {
   readonly code: number | null;
@@ -34,11 +34,17 @@ async function run(
     { stdio: 'inherit', env: { ...process.env, ...environment } },
   );
   let hung = false;
+  let quiet = 0;
+  let last = 0;
+  // Counted here, not by the clock: whoever stops both processes for a while stops the count, too.
   const watch = setInterval(() => {
-    if (Date.now() - statSync(file).mtimeMs < PATIENCE) return;
+    const { mtimeMs } = statSync(file);
+    quiet = mtimeMs === last ? quiet + LOOK : 0;
+    last = mtimeMs;
+    if (quiet < PATIENCE) return;
     hung = true;
     child.kill('SIGKILL');
-  }, 5000);
+  }, LOOK);
   const end = await new Promise<End>((resolve) => {
     child.on('exit', (code, signal) => {
       const crash = hung ? 'no end after three minutes' : (signal ?? undefined);
