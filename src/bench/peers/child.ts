@@ -60,6 +60,7 @@ export async function startChild({ command, args, patienceSeconds }: ChildOption
   try {
     const about = await answer();
     const ask = (order: string): Promise<Answer> => {
+      child.kill('SIGCONT');
       child.stdin.write(`${order}\n`);
       return answer();
     };
@@ -71,9 +72,8 @@ export async function startChild({ command, args, patienceSeconds }: ChildOption
       contestant: (name, order = '') => ({
         name,
         run: async (count, clock) => {
-          // Threads of some go on spinning long after their work: others must not pay for that.
-          child.kill('SIGCONT');
           const seconds = await run(order, count, clock);
+          // Threads of some go on spinning long after their work: others must not pay for that.
           child.kill('SIGSTOP');
           return seconds;
         },
