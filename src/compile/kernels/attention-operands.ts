@@ -8,6 +8,7 @@ import { type Dim, isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.t
 import { provenIndex } from '../lower/affine.ts';
 import { type ExpressionLowering, splitIndex } from '../lower/expression.ts';
 import { dimIndex } from '../lower/movement.ts';
+import { LINE_WORDS } from './cache-line.ts';
 
 /** What an attention call says beside its sources: plain data. */
 export interface AttentionAttributes {
@@ -92,9 +93,6 @@ export class AttentionOperands {
   }
 }
 
-/** Elements of a cache line. */
-const LINE = 16;
-
 /** Elements of the operands of one call as kernel values. */
 export class AttentionReader {
   readonly operands: AttentionOperands;
@@ -129,7 +127,7 @@ export class AttentionReader {
     if (this.operands.source('table')) return;
     const node = this.operands.require(name);
     const columns = maxDim(node.shape[node.shape.length - 1]);
-    for (let column = 0; column < columns; column += LINE) {
+    for (let column = 0; column < columns; column += LINE_WORDS) {
       const place = this.#lowering.placeOf(node, this.at(batch, head, row, constant(column)));
       if (place) this.#b.prefetch(place.buffer, place.index);
     }

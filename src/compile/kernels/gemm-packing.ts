@@ -1,6 +1,7 @@
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
 import { add, constant, type Index, mul, sub } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Mask, Value, ValueDType } from '../../ir/kernel/types.ts';
+import { LINE_WORDS } from './cache-line.ts';
 import { type Depth, overDepth } from './depth.ts';
 import type { GemmTiles } from './gemm-tiles.ts';
 import { turnSquare } from './square.ts';
@@ -145,8 +146,6 @@ export interface LeftTile {
 const PANELS_WORTH_PACKING = 4;
 /** Packed rows end so many elements later: a power of two would put them all into few lines of the cache. */
 const ROW_PADDING = 16;
-/** Elements of a cache line. */
-const LINE = 16;
 
 /** The left operand: read where it lies, or some rows of a block packed the way they lie. */
 export class LeftOperand {
@@ -245,10 +244,10 @@ export class LeftOperand {
   prefetch(group: Index, row: Index, rows: number, p: Index, { start, length }: DepthBlock): void {
     const b = this.#b;
     if (!this.#packed || !this.#along || !b.target.hints) return;
-    const lines = Math.ceil(length / LINE / this.#panels);
+    const lines = Math.ceil(length / LINE_WORDS / this.#panels);
     for (let i = 0; i < rows; i++) {
       for (let line = 0; line < lines; line++) {
-        const k = add(start, mul(add(mul(p, lines), line), LINE));
+        const k = add(start, mul(add(mul(p, lines), line), LINE_WORDS));
         const place = this.#gemm.aPlace(group, add(row, rows + i), k);
         if (place) b.prefetch(place.buffer, place.index);
       }

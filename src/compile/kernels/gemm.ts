@@ -11,6 +11,7 @@ import {
   ZERO,
 } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Value } from '../../ir/kernel/types.ts';
+import { LINE_WORDS } from './cache-line.ts';
 import { planDepth } from './depth.ts';
 import {
   type DepthBlock,
@@ -61,9 +62,6 @@ interface Tile extends DepthBlock, LeftTile {
   readonly first: boolean;
   readonly last: boolean;
 }
-
-/** Elements of a cache line. */
-const LINE = 16;
 
 class GemmBuilder {
   readonly #b: KernelBuilder;
@@ -271,7 +269,7 @@ class GemmBuilder {
     const b = this.#b;
     const tile = rows * this.#width;
     const next = add(mul(inPart, this.#panels * this.#width), mul(add(p, 1), tile));
-    for (let i = 0; i < tile; i += LINE) b.prefetch(this.#sums as Buffer, add(next, i));
+    for (let i = 0; i < tile; i += LINE_WORDS) b.prefetch(this.#sums as Buffer, add(next, i));
   }
 
   /** One loop over packed operands. */

@@ -1,20 +1,12 @@
 import type { NodeOf } from '../../ir/graph/types.ts';
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import { add, constant, type Index, mul, sub, ZERO } from '../../ir/kernel/index-expr.ts';
-import type { Buffer, Value } from '../../ir/kernel/types.ts';
-import {
-  ORIGIN_PLACE,
-  PANEL_ROWS,
-  type PackedAttributes,
-  panelWords,
-  SCALE_PLACE,
-  WORD_CODES,
-  WORDS,
-} from '../../ir/packed.ts';
-import { isStatic, maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
+import { add, constant, type Index, mul } from '../../ir/kernel/index-expr.ts';
+import type { Value } from '../../ir/kernel/types.ts';
+import { ORIGIN_PLACE, PANEL_ROWS, panelWords, SCALE_PLACE, WORDS } from '../../ir/packed.ts';
+import { isStatic, sizeOf } from '../../ir/shape.ts';
 import { type ExpressionLowering, splitIndex } from '../lower/expression.ts';
-import { linearIndex } from '../lower/movement.ts';
 import type { CallResult, CallTemplate } from './call-template.ts';
+import { AHEAD, LOW_HALVES, PackedOperands, SIGNS } from './packed-operands.ts';
 import { buildPackedTiles, suitsTiles } from './packed-tiles.ts';
 
 function refusal(call: NodeOf<'call'>): string | undefined {
@@ -38,13 +30,6 @@ export const productTemplate: CallTemplate = {
     else new PackedProduct(b, lowering, result).build();
   },
 };
-
-/** Turns signed bytes into unsigned ones, 128 standing for 0. */
-const SIGNS = 0x80808080 | 0;
-const LOW_HALVES = 0x0f0f0f0f;
-/** Bytes of codes that are asked for before they are needed, for each stream. */
-const AHEAD = 1536;
-const LINE = 64;
 
 /** Vectors of weight rows that a tile computes side by side: some of a panel's, or whole panels. */
 interface Columns {
@@ -72,36 +57,23 @@ class PackedProduct {
   readonly #b: KernelBuilder;
   readonly #lowering: ExpressionLowering;
   readonly #result: CallResult;
-  readonly #bits: 4 | 8;
-  readonly #codes: Buffer;
-  readonly #codesShape: Shape;
-  readonly #lead: Shape;
-  readonly #panels: number;
-  readonly #rows: number;
-  /** Columns of the result. */
-  readonly #width: number;
+  readonly #operands: PackedOperands;
 
   constructor(b: KernelBuilder, lowering: ExpressionLowering, result: CallResult) {
-    const { call } = result;
     this.#b = b;
     this.#lowering = lowering;
     this.#result = result;
-    this.#bits = (call.arg.attributes as unknown as PackedAttributes).bits;
-    this.#codes = lowering.memoryOf(call.src[1]);
-    this.#codesShape = call.src[1].shape;
-    this.#lead = call.src[0].shape.slice(0, -2);
-    this.#panels = maxDim(this.#codesShape[0]);
-    this.#rows = sizeOf(this.#lead);
-    this.#width = maxDim(call.shape[call.shape.length - 1]);
+    this.#operands = new PackedOperands(b, lowering, result);
   }
 
   build(): void {
     const b = this.#b;
-    const { panels: side } = this.#cut(Math.min(this.#rows, this.#mostRows));
-    const whole = Math.floor(this.#panels / side);
+    const { panels, rows } = this.#operands;
+    const { panels: side } = this.#cut(Math.min(rows, this.#mostRows));
+    const whole = Math.floor(panels / side);
     const far = (i: Index) => Array.from({ length: side }, (_, s) => add(i, s * whole));
     b.loop(whole, 'thread', [], (i) => this.#panelsSideBySide(far(i)));
-    const left = this.#panels - whole * side;
+    const left = panels - whole * side;
     b.loop(left, 'thread', [], (i) => this.#panelsSideBySide([add(i, whole * side)]));
   }
 
@@ -109,12 +81,12 @@ class PackedProduct {
   #panelsSideBySide(panels: readonly Index[]): void {
     const b = this.#b;
     const most = this.#mostRows;
-    const whole = Math.floor(this.#rows / most);
-    const rest = this.#rows - whole * most;
+    const { rows: all } = this.#operands;
+    const whole = Math.floor(all / most);
+    const rest = all - whole * most;
     const tiles = (row: Index, rows: number) => {
-      const all = PANEL_ROWS / b.lanes;
       const { vectors } = this.#cut(rows);
-      for (let v = 0; v < all; v += vectors) {
+      for (let v = 0; v < PANEL_ROWS / b.lanes; v += vectors) {
         const columns = panels.flatMap((panel) =>
           Array.from({ length: vectors }, (_, i): Columns => ({ panel, vector: v + i })),
         );
@@ -157,9 +129,8 @@ class PackedProduct {
     });
     sums.forEach((sum, t) => {
       const { panel, vector } = columns[t % columns.length];
-      const column = add(mul(panel, PANEL_ROWS), add(b.laneIndex, vector * b.lanes));
-      const at = [...splitIndex(add(row, Math.floor(t / columns.length)), this.#lead), column];
-      this.#result.write(at, sum, [sub(constant(this.#width - 1), column)]);
+      const at = add(row, Math.floor(t / columns.length));
+      this.#operands.write(at, panel, vector * b.lanes, sum);
     });
   }
 
@@ -169,10 +140,8 @@ class PackedProduct {
     body: (block: Index, scaleBlock: Index, carried: readonly Value[]) => readonly Value[],
   ): readonly Value[] {
     const b = this.#b;
-    const blocks = maxDim(this.#codesShape[1]);
-    const groups = maxDim(this.#result.call.src[2].shape[1]);
-    const each = blocks / groups;
-    return b.loop(groups, 'reduce', inits, (group, sums) => {
+    const { blocks, blocksOfScale: each } = this.#operands;
+    return b.loop(blocks / each, 'reduce', inits, (group, sums) => {
       if (each === 1) return body(group, group, sums);
       return b.loop(each, 'reduce', sums, (i, inner) =>
         body(add(mul(group, each), i), group, inner),
@@ -183,23 +152,15 @@ class PackedProduct {
   /** The unpacked codes of a block of some rows of a panel, and the scales of these rows. */
   #weights({ panel, vector }: Columns, block: Index, scaleBlock: Index) {
     const b = this.#b;
-    const words = panelWords(this.#bits);
-    const at = (word: number, row: number) =>
-      linearIndex([panel, block, constant(word), constant(row), ZERO], this.#codesShape);
-    if (vector === 0) {
-      const bytes = words * PANEL_ROWS * WORD_CODES;
-      for (let line = 0; line < bytes; line += LINE) {
-        b.prefetch(this.#codes, add(at(0, 0), AHEAD + line));
-      }
-    }
-    const raw = Array.from({ length: words }, (_, i) =>
-      b.words(this.#codes, at(i, vector * b.lanes)),
+    const operands = this.#operands;
+    const row = vector * b.lanes;
+    if (vector === 0) operands.prefetchCodes(panel, block, AHEAD);
+    const raw = Array.from({ length: panelWords(operands.bits) }, (_, i) =>
+      b.words(operands.codes, operands.codesAt(panel, block, i, row)),
     );
-    const scales = this.#result.call.src[2];
-    const row = add(b.laneIndex, vector * b.lanes);
     return {
       factors: this.#factors(raw),
-      scale: b.splat(this.#lowering.evaluate(scales, [panel, scaleBlock, row])),
+      scale: operands.weightScales(panel, scaleBlock, row),
     };
   }
 
@@ -210,7 +171,7 @@ class PackedProduct {
     const low = (word: Value) => b.binary('and', word, halves);
     const high = (word: Value) =>
       b.binary('and', b.binary('shr', word, b.splat(b.const('i32', 4))), halves);
-    if (this.#bits === 4) return [raw.flatMap((word) => [low(word), high(word)])];
+    if (this.#operands.bits === 4) return [raw.flatMap((word) => [low(word), high(word)])];
     const unsigned = raw.map((word) => b.binary('xor', word, b.splat(b.const('i32', SIGNS))));
     return b.target.wideByteDot ? [unsigned] : [unsigned.map(low), unsigned.map(high)];
   }
@@ -221,7 +182,7 @@ class PackedProduct {
     const at = (place: number) =>
       b.splat(
         this.#lowering.evaluate(this.#result.call.src[0], [
-          ...splitIndex(row, this.#lead),
+          ...splitIndex(row, this.#operands.lead),
           block,
           constant(place),
         ]),

@@ -1,31 +1,18 @@
 import type { KernelBuilder } from '../../ir/kernel/builder.ts';
-import { add, constant, type Index, mul, sub, ZERO } from '../../ir/kernel/index-expr.ts';
+import { add, constant, type Index, mul, ZERO } from '../../ir/kernel/index-expr.ts';
 import type { Buffer, Value } from '../../ir/kernel/types.ts';
-import {
-  ENTRY,
-  PANEL_ROWS,
-  type PackedAttributes,
-  panelWords,
-  SCALE_PLACE,
-  WORD_CODES,
-  WORDS,
-} from '../../ir/packed.ts';
-import { maxDim, type Shape, sizeOf } from '../../ir/shape.ts';
-import { type ExpressionLowering, splitIndex } from '../lower/expression.ts';
-import { linearIndex } from '../lower/movement.ts';
+import { ENTRY, PANEL_ROWS, panelWords, SCALE_PLACE, WORD_CODES, WORDS } from '../../ir/packed.ts';
+import { sizeOf } from '../../ir/shape.ts';
+import type { ExpressionLowering } from '../lower/expression.ts';
 import type { CallResult } from './call-template.ts';
+import { AHEAD, LOW_HALVES, PackedOperands, SIGNS } from './packed-operands.ts';
 
 /** Rows of activations in a tile. */
 const ROWS = 16;
 /** Words of a block of a panel, one to a code of four neighbours of a row. */
 const BLOCK_WORDS = WORDS * PANEL_ROWS;
-const LOW_HALVES = 0x0f0f0f0f;
 /** Added to halves of bytes (which carries nothing on), then their signs turned: 8 is taken from each. */
 const LESS_EIGHT = 0x78787878;
-const SIGNS = 0x80808080 | 0;
-/** Bytes of codes that are asked for before they are needed. */
-const AHEAD = 1536;
-const LINE = 64;
 
 /** Whether a product with a packed weight has enough rows for tiles, and there are tiles. */
 export function suitsTiles(b: KernelBuilder, { call }: CallResult): boolean {
@@ -51,17 +38,8 @@ export function buildPackedTiles(
 
 class PackedTiles {
   readonly #b: KernelBuilder;
-  readonly #lowering: ExpressionLowering;
-  readonly #result: CallResult;
-  readonly #bits: 4 | 8;
+  readonly #operands: PackedOperands;
   readonly #entries: Buffer;
-  readonly #codes: Buffer;
-  readonly #codesShape: Shape;
-  readonly #lead: Shape;
-  readonly #blocks: number;
-  readonly #rows: number;
-  /** Columns of the result. */
-  readonly #width: number;
   /** A panel's codes as signed bytes, where they do not lie so: [blocks][words][rows]. */
   readonly #signed: Buffer | undefined;
   /** A panel's scales, one for each block and row. */
@@ -70,46 +48,40 @@ class PackedTiles {
   readonly #sums: Buffer;
 
   constructor(b: KernelBuilder, lowering: ExpressionLowering, result: CallResult) {
-    const { call } = result;
+    this.#entries = lowering.memoryOf(result.call.src[0]);
+    const operands = new PackedOperands(b, lowering, result);
+    const { bits, blocks } = operands;
     this.#b = b;
-    this.#lowering = lowering;
-    this.#result = result;
-    this.#bits = (call.arg.attributes as unknown as PackedAttributes).bits;
-    this.#entries = lowering.memoryOf(call.src[0]);
-    this.#codes = lowering.memoryOf(call.src[1]);
-    this.#codesShape = call.src[1].shape;
-    this.#lead = call.src[0].shape.slice(0, -2);
-    this.#blocks = maxDim(this.#codesShape[1]);
-    this.#rows = sizeOf(this.#lead);
-    this.#width = maxDim(call.shape[call.shape.length - 1]);
-    const words = this.#blocks * BLOCK_WORDS;
-    this.#signed = this.#bits === 4 ? b.buffer('signed', 'i32', words, 'local') : undefined;
-    this.#scales = b.buffer('scales', 'f32', this.#blocks * PANEL_ROWS, 'local');
+    this.#operands = operands;
+    const words = blocks * BLOCK_WORDS;
+    this.#signed = bits === 4 ? b.buffer('signed', 'i32', words, 'local') : undefined;
+    this.#scales = b.buffer('scales', 'f32', blocks * PANEL_ROWS, 'local');
     this.#sums = b.buffer('sums', 'i32', ROWS * PANEL_ROWS, 'local');
   }
 
   build(): void {
     const b = this.#b;
-    const whole = Math.floor(this.#rows / ROWS);
-    const rest = this.#rows - whole * ROWS;
-    b.loop(maxDim(this.#codesShape[0]), 'thread', [], (panel) => {
+    const { rows, panels } = this.#operands;
+    const whole = Math.floor(rows / ROWS);
+    const rest = rows - whole * ROWS;
+    b.loop(panels, 'thread', [], (panel) => {
       this.#prepare(panel);
       b.loop(whole, 'serial', [], (i) => this.#tile(panel, mul(i, ROWS), 0));
       // The last tile has rows of the one before it, whose sums nobody looks at.
-      if (rest > 0) this.#tile(panel, constant(this.#rows - ROWS), ROWS - rest);
+      if (rest > 0) this.#tile(panel, constant(rows - ROWS), ROWS - rest);
     });
   }
 
   /** Scales and codes of a panel as all rows need them. */
   #prepare(panel: Index): void {
     const b = this.#b;
-    const scales = this.#result.call.src[2];
-    const each = this.#blocks / maxDim(scales.shape[1]);
-    b.loop(this.#blocks / each, 'serial', [], (group) => {
-      const scale = b.splat(this.#lowering.evaluate(scales, [panel, group, b.laneIndex]));
+    const { blocks, blocksOfScale: each } = this.#operands;
+    b.loop(blocks / each, 'serial', [], (group) => {
+      const scale = this.#operands.weightScales(panel, group);
       const one = (block: Index) => {
         b.store(this.#scales, add(mul(block, PANEL_ROWS), b.laneIndex), scale);
-        this.#codesAhead(panel, block);
+        // Whoever unpacks reads here; else only the products do, later.
+        this.#operands.prefetchCodes(panel, block, this.#signed ? AHEAD : 0);
         if (this.#signed) this.#unpack(panel, block, this.#signed);
       };
       if (each === 1) one(group);
@@ -117,22 +89,10 @@ class PackedTiles {
     });
   }
 
-  #codesAhead(panel: Index, block: Index): void {
-    const bytes = panelWords(this.#bits) * PANEL_ROWS * WORD_CODES;
-    // Whoever unpacks reads here; else only the products do, later.
-    const ahead = this.#signed ? AHEAD : 0;
-    for (let line = 0; line < bytes; line += LINE) {
-      this.#b.prefetch(this.#codes, add(this.#codesAt(panel, block, 0), ahead + line));
-    }
-  }
-
-  #codesAt(panel: Index, block: Index, word: number): Index {
-    return linearIndex([panel, block, constant(word), ZERO, ZERO], this.#codesShape);
-  }
-
   /** Halves of bytes as signed bytes. */
   #unpack(panel: Index, block: Index, signed: Buffer): void {
     const b = this.#b;
+    const { codes } = this.#operands;
     const all = (bits: number) => b.splat(b.const('i32', bits));
     const put = (word: number, halves: Value) => {
       const less = b.binary('add', b.binary('and', halves, all(LOW_HALVES)), all(LESS_EIGHT));
@@ -140,7 +100,7 @@ class PackedTiles {
       b.store(signed, at, b.binary('xor', less, all(SIGNS)));
     };
     for (let word = 0; word < panelWords(4); word++) {
-      const raw = b.words(this.#codes, this.#codesAt(panel, block, word));
+      const raw = b.words(codes, this.#operands.codesAt(panel, block, word));
       put(2 * word, raw);
       put(2 * word + 1, b.binary('shr', raw, all(4)));
     }
@@ -152,33 +112,32 @@ class PackedTiles {
     const rows = Array.from({ length: ROWS - first }, (_, i) => add(row, first + i));
     const zero = b.splat(b.const('f32', 0));
     const inits = rows.map(() => zero);
-    const sums = b.loop(this.#blocks, 'reduce', inits, (block, carried) => {
+    const sums = b.loop(this.#operands.blocks, 'reduce', inits, (block, carried) => {
       this.#multiply(panel, row, block);
       return this.#addScaled(rows, first, block, carried);
     });
     sums.forEach((sum, i) => {
-      const column = add(mul(panel, PANEL_ROWS), b.laneIndex);
-      const at = [...splitIndex(rows[i], this.#lead), column];
-      this.#result.write(at, sum, [sub(constant(this.#width - 1), column)]);
+      this.#operands.write(rows[i], panel, 0, sum);
     });
   }
 
   /** The integers of a block. */
   #multiply(panel: Index, row: Index, block: Index): void {
     const b = this.#b;
+    const { blocks, codes } = this.#operands;
     const [sum, left, right] = [0, 1, 2];
     const load = (tile: number, buffer: Buffer, index: Index, stride: number) =>
       b.tile({ kind: 'tileLoad', tile, buffer, index, stride });
-    load(left, this.#entries, this.#entryAt(row, block), this.#blocks * ENTRY);
+    load(left, this.#entries, this.#entryAt(row, block), blocks * ENTRY);
     if (this.#signed) load(right, this.#signed, mul(block, BLOCK_WORDS), PANEL_ROWS);
-    else load(right, this.#codes, this.#codesAt(panel, block, 0), PANEL_ROWS * WORD_CODES);
+    else load(right, codes, this.#operands.codesAt(panel, block, 0), PANEL_ROWS * WORD_CODES);
     b.tile({ kind: 'tileZero', tile: sum });
     b.tile({ kind: 'tileDot', of: 'bytes', sum, a: left, b: right });
     b.tile({ kind: 'tileStore', tile: sum, buffer: this.#sums, index: ZERO, stride: PANEL_ROWS });
   }
 
   #entryAt(row: Index, block: Index): Index {
-    return add(mul(row, this.#blocks * ENTRY), mul(block, ENTRY));
+    return add(mul(row, this.#operands.blocks * ENTRY), mul(block, ENTRY));
   }
 
   /** Adds a block's integers, from a row of the tile on, times both scales. */

@@ -1,7 +1,6 @@
 import { type BlockType, FunctionBuilder, type ValType } from '../../../asm/index.ts';
 import { InternalError } from '../../../base/errors.ts';
 import { DTYPES } from '../../../ir/dtype.ts';
-import { blockCost } from '../../../ir/kernel/cost.ts';
 import { hasLane, type Index } from '../../../ir/kernel/index-expr.ts';
 import { sharedLoops } from '../../../ir/kernel/threads.ts';
 import { isTileStatement } from '../../../ir/kernel/tiles.ts';
@@ -17,6 +16,7 @@ import type {
 } from '../../../ir/kernel/types.ts';
 import { FAILURE_RECORD } from '../../../ir/program.ts';
 import { AddressPlan, type MovingPointer, type Pointer } from '../addresses.ts';
+import { leastTurns, PIECES } from '../pieces.ts';
 import { type EmitOptions, type Emitter, wasmType } from './emitter.ts';
 import { IndexEmitter } from './indices.ts';
 import { LANES } from './lanes.ts';
@@ -31,11 +31,6 @@ import { emitOperation } from './values.ts';
 export function emitKernel(kernel: Kernel, options: EmitOptions): FunctionBuilder {
   return new KernelEmitter(kernel, options).emit();
 }
-
-/** A shared loop is dealt out in about so many pieces for each thread, so that none waits long. */
-const PIECES = 4;
-/** Fewer instructions than this are not worth a turn at the counter. */
-const LEAST_PIECE = 4000;
 
 class KernelEmitter implements Emitter {
   readonly f: FunctionBuilder;
@@ -243,8 +238,7 @@ class KernelEmitter implements Emitter {
       f.local('i32'),
       f.local('i32'),
     ];
-    const cost = Math.max(1, blockCost(loop.body).instructions);
-    const least = Math.ceil(LEAST_PIECE / cost);
+    const least = leastTurns(loop);
     f.emit('local.get', end).emit('local.get', this.#threads);
     f.emit('i32.const', PIECES).emit('i32.mul').emit('i32.div_u');
     f.emit('local.tee', piece).emit('i32.const', least);

@@ -127,13 +127,6 @@ export const avx2: Isa = {
     m.writes('vaddps', to, scaled, right);
   },
 
-  intMinMax(e, to, fn, unsigned, a, b) {
-    const names = unsigned
-      ? ({ min: 'vpminud', max: 'vpmaxud' } as const)
-      : ({ min: 'vpminsd', max: 'vpmaxsd' } as const);
-    e.m.writes(names[fn], to, a, b);
-  },
-
   intDivide(e, to, unsigned, a, b) {
     const { m } = e;
     const halves = a.bits === 256 ? [0, 1] : [0];

@@ -135,13 +135,6 @@ export const avx512: Isa = {
     e.m.writes('vcvtudq2ps', to, a);
   },
 
-  intMinMax(e, to, fn, unsigned, a, b) {
-    const names = unsigned
-      ? ({ min: 'vpminud', max: 'vpmaxud' } as const)
-      : ({ min: 'vpminsd', max: 'vpmaxsd' } as const);
-    e.m.writes(names[fn], to, a, b);
-  },
-
   intDivide(e, to, unsigned, a, b) {
     const { m } = e;
     const halves = a.bits === 512 ? [0, 1] : [0];

@@ -91,14 +91,6 @@ export interface Isa {
   floatMinMax(e: Emitter, to: View, fn: 'min' | 'max', a: View, b: View): void;
   floatToInt(e: Emitter, to: View, a: View, unsigned: boolean): void;
   unsignedToFloat(e: Emitter, to: View, a: View): void;
-  intMinMax(
-    e: Emitter,
-    to: View,
-    fn: 'min' | 'max',
-    unsigned: boolean,
-    a: View,
-    b: View | Place,
-  ): void;
   /** Quotient truncated; 0 where b is 0. */
   intDivide(e: Emitter, to: View, unsigned: boolean, a: View, b: View): void;
   shuffle(e: Emitter, to: View, a: View, b: View, places: readonly number[]): void;

@@ -1,6 +1,5 @@
 import type { Label, X64Assembler } from '../../../asm/index.ts';
 import { DTYPES } from '../../../ir/dtype.ts';
-import { blockCost } from '../../../ir/kernel/cost.ts';
 import { hasLane, type Index } from '../../../ir/kernel/index-expr.ts';
 import { sharedLoops } from '../../../ir/kernel/threads.ts';
 import { isTileStatement } from '../../../ir/kernel/tiles.ts';
@@ -15,6 +14,7 @@ import type {
   Value,
 } from '../../../ir/kernel/types.ts';
 import { AddressPlan, type MovingPointer, type Pointer } from '../addresses.ts';
+import { leastTurns, PIECES } from '../pieces.ts';
 import { avx2 } from './avx2.ts';
 import { avx512 } from './avx512.ts';
 import { emitChecked } from './checked.ts';
@@ -47,10 +47,6 @@ export function emitKernel(kernel: Kernel, features: X64Features, a: X64Assemble
   new KernelEmitter(kernel, features, a).emit();
 }
 
-/** A shared loop is dealt out in about so many pieces for each thread, so that none waits long. */
-const PIECES = 4;
-/** Fewer instructions than this are not worth a turn at the counter. */
-const LEAST_PIECE = 4000;
 /** Loops begin at multiples of so many bytes: a line of the decoded instructions. */
 const LOOP_ALIGNMENT = 32;
 /** Buffers of so many bytes come from memory rather than from caches. */
@@ -294,8 +290,7 @@ class KernelEmitter implements Emitter {
   ): void {
     const { m } = this;
     const end = this.#indices.index(loop.atom.extent);
-    const cost = Math.max(1, blockCost(loop.body).instructions);
-    const piece = this.#pieceSize(end, Math.ceil(LEAST_PIECE / cost));
+    const piece = this.#pieceSize(end, leastTurns(loop));
     const starts = this.#startPointers(pointers);
     const moving = starts.map((p) => ({ ...p, register: m.virtual('general') }));
     const [again, done] = [this.label(), this.label()];

@@ -179,6 +179,10 @@ const INTEGERS: Partial<Record<BinaryValue['fn'], Mnemonic>> = {
   or: 'vorps',
   xor: 'vxorps',
 };
+const INTEGER_EXTREMES = {
+  i32: { min: 'vpminsd', max: 'vpmaxsd' },
+  u32: { min: 'vpminud', max: 'vpmaxud' },
+} as const;
 const COMMUTES: ReadonlySet<BinaryValue['fn']> = new Set(['add', 'mul', 'and', 'or', 'xor']);
 
 function emitBinary(e: Emitter, value: BinaryValue): void {
@@ -199,7 +203,7 @@ function emitBinary(e: Emitter, value: BinaryValue): void {
     case 'min':
     case 'max':
       if (dtype === 'f32') isa.floatMinMax(e, e.target(value), fn, a, b);
-      else isa.intMinMax(e, e.target(value), fn, dtype === 'u32', a, b);
+      else m.writes(INTEGER_EXTREMES[dtype === 'u32' ? 'u32' : 'i32'][fn], e.target(value), a, b);
       return;
     case 'div':
       isa.intDivide(e, e.target(value), dtype === 'u32', a, b);

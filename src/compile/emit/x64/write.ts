@@ -25,6 +25,7 @@ import {
   isPlace,
   isView,
   type MachineBuilder,
+  type MachineCode,
   type MachineOperand,
   type Place,
   type View,
@@ -58,6 +59,7 @@ export function writeFunction(a: X64Assembler, machine: MachineBuilder, file: Re
 class Writer {
   readonly #a: X64Assembler;
   readonly #machine: MachineBuilder;
+  readonly #code: readonly MachineCode[];
   readonly #file: RegisterFile;
   readonly #allocation: Allocation;
   readonly #counts: RegisterCounts;
@@ -71,8 +73,8 @@ class Writer {
     this.#machine = machine;
     this.#file = file;
     this.#counts = { general: GENERAL.length, vector: file.vectors, mask: MASKS };
-    const code = machine.finish();
-    this.#allocation = allocate(code, machine.virtuals, this.#counts, SCRATCH);
+    this.#code = machine.finish();
+    this.#allocation = allocate(this.#code, machine.virtuals, this.#counts, SCRATCH);
   }
 
   write(): void {
@@ -93,7 +95,7 @@ class Writer {
       a.emit('mov', mem(rsp, frame), rax);
     }
     a.emit('mov', rbp, r64(7));
-    for (const item of this.#machine.finish()) {
+    for (const item of this.#code) {
       if (item.kind === 'instruction') this.#instruction(item);
       else if (item.kind === 'bind') a.align(item.align).bind(item.label);
       else if (item.kind === 'branch') {
